@@ -1,0 +1,204 @@
+/**
+ * What a node offers to whoever stands on the same machine: the command over its control socket, a program in its own process.
+ * Types only; `startNode` and `startEmbedded` make one.
+ */
+
+/** One physical device of a node. */
+export interface DeviceStatus {
+  id: string
+  uuid?: string
+  kind: 'gpu' | 'cpu'
+  name: string
+  /** Bytes. */
+  memory?: number
+  /** Execution providers a session has run on here: `cpu`, `cuda`, `webgpu`. */
+  providers: string[]
+  /** Whether no trainer holds it; a hint when it is another node's. */
+  free?: boolean
+}
+
+/** One way to move bulk bytes that a node has. */
+export interface FabricStatus {
+  kind: 'infiniband' | 'roce' | 'shm' | 'tcp'
+  device: string
+  linkLayer?: string
+  /** Gbit/s as the device reports it, or its own text. */
+  rate?: number | string
+}
+
+/** Percentiles of a process's event-loop delay, ms, over its recent past. */
+export interface EventLoopDelay {
+  p50: number
+  p99: number
+  max: number
+}
+
+export interface MemberStatus {
+  peer: string
+  /** The name the node gave itself, where it is known. */
+  node?: string
+  state: 'alive' | 'suspect' | 'dead' | 'left'
+  addresses: string[]
+  /** Whether this is the node that answers. */
+  self: boolean
+  devices: DeviceStatus[]
+  fabrics: FabricStatus[]
+  labels: Record<string, string>
+}
+
+export interface TrainerStatus {
+  job: string
+  slot: string
+  pid: number
+  state: string
+  step: number
+  eventLoopDelay?: EventLoopDelay
+}
+
+export interface NodeStatus {
+  /** The node's name on its machine. */
+  node: string
+  peer: string
+  /** Hash of the mesh's founding public key. */
+  mesh: string
+  version: string
+  addresses: string[]
+  members: MemberStatus[]
+  devices: DeviceStatus[]
+  fabrics: FabricStatus[]
+  /** The trainers of this node. */
+  trainers: TrainerStatus[]
+  eventLoopDelay: EventLoopDelay
+  jobs: JobStatus[]
+}
+
+export type Schedule =
+  | { policy: 'fixed' }
+  /** rate = lr · gamma^⌊step / stepSize⌋ */
+  | { policy: 'step'; gamma: number; stepSize: number }
+
+export interface JobSpec {
+  model: string
+  data: string
+  strategy: string
+  /** How many trainers, or as many as the mesh has free. */
+  trainers: number | 'all'
+  epochs: number
+  /** Samples a step of each trainer; exactly one of `batch` and `globalBatch` is given. */
+  batch?: number
+  /** Samples a step of all trainers together, split anew when the group changes. */
+  globalBatch?: number
+  lr: number
+  momentum: number
+  weightDecay: number
+  optimizerForm: 'caffe' | 'pytorch'
+  schedule: Schedule
+  seed: number
+  onSplit: 'wait' | 'continue'
+  /** Wait for trainers that the mesh does not have yet, instead of refusing. */
+  wait: boolean
+  /** Steps between two `metrics` events of a trainer. */
+  logEvery: number
+  /** Multiply the rate by the group's size over its first size whenever it changes. */
+  scaleLr: boolean
+  /** Steps between two checkpoints; without it at the end of each epoch. */
+  checkpointEvery?: number
+  /** Folder of an earlier run, or of one of its checkpoints, to go on from. */
+  resume?: string
+  name?: string
+}
+
+export type JobState = 'waiting' | 'starting' | 'running' | 'paused' | 'stopping' | 'done' | 'failed' | 'stopped'
+
+export interface JobStatus {
+  job: string
+  spec: JobSpec
+  state: JobState
+  /** Why it waits, pauses or failed. */
+  message?: string
+  generation: number
+  /** The trainers of the current generation, in rank order. */
+  members: { trainer: string; peer: string }[]
+  step: number
+  epoch: number
+  /** Samples committed so far, over all epochs. */
+  samples: number
+  loss?: number
+  /** Test accuracy in [0, 1] of the last evaluation. */
+  accuracy?: number
+  /** Of all trainers together. */
+  samplesPerSecond?: number
+  /** Milliseconds since 1970, by the clock of the node that was told. */
+  submitted: number
+  finished?: number
+}
+
+export type JobEvent =
+  | {
+      type: 'metrics'
+      job: string
+      trainer: string
+      rank: number
+      step: number
+      epoch: number
+      /** Samples this trainer has committed in this epoch. */
+      samples: number
+      /** Mean loss of the samples of this step on this trainer. */
+      loss: number
+      samplesPerSecond: number
+      staleness?: number
+      bytesSent: number
+      computeMs: number
+      exchangeMs: number
+      /** Milliseconds since 1970. */
+      time: number
+    }
+  | { type: 'evaluation'; job: string; epoch: number; step: number; accuracy: number; loss: number; worstLocalAccuracy?: number }
+  | { type: 'generation'; job: string; generation: number; members: string[]; reason: string }
+  | { type: 'epoch'; job: string; epoch: number; committed: number; duplicated: number }
+  | { type: 'paused'; job: string; missing: string[]; message: string }
+  | { type: 'resumed'; job: string }
+  | { type: 'state'; job: string; state: JobState; message?: string }
+  | { type: 'log'; level: 'debug' | 'info' | 'warn' | 'error'; message: string; node: string }
+  | { type: 'checkpoint'; job: string; step: number; name: string }
+
+/** One file of a job's run: a checkpoint's part, a manifest, the exported model. */
+export interface JobFile {
+  /** Relative, with forward slashes: `model.onnx`, `checkpoints/000123/manifest.json`. */
+  name: string
+  bytes: number
+  cid: string
+}
+
+/** Whether a job in `state` will not run again by itself. */
+export function isFinal(state: JobState): boolean {
+  return state === 'done' || state === 'failed' || state === 'stopped'
+}
+
+export interface CallOptions {
+  signal?: AbortSignal
+}
+
+export interface NodeService {
+  status(options?: CallOptions): Promise<NodeStatus>
+  /** @throws InvalidParametersError when the mesh lacks what the job asks for and `wait` is false */
+  submit(spec: JobSpec, options?: CallOptions): Promise<{ job: string; warnings: string[] }>
+  jobs(options?: CallOptions): Promise<JobStatus[]>
+  /** @throws NotFoundError */
+  job(id: string, options?: CallOptions): Promise<JobStatus>
+  /**
+   * What the whole job reports, from every node, oldest first, beginning with event number `from`. Ends after the `state` event of
+   * a final state.
+   */
+  follow(id: string, options?: CallOptions & { from?: number }): AsyncIterable<JobEvent>
+  /** Checkpoints the job, then stops it; resolves once it has stopped. */
+  stop(id: string, options?: CallOptions): Promise<void>
+  files(id: string, options?: CallOptions): Promise<JobFile[]>
+  file(id: string, name: string, options?: CallOptions): AsyncIterable<Uint8Array>
+  /** @param options.ttl - life of the invite, ms */
+  invite(options: CallOptions & { ttl: number }): Promise<string>
+  /** Leaves the mesh for good: signs its leave, forgets the saved membership, closes. */
+  leave(options?: CallOptions): Promise<void>
+  /** Stops its trainers and closes; the membership stays saved. */
+  close(): Promise<void>
+}
