@@ -1,0 +1,55 @@
+import process from 'node:process'
+import { silentLogger } from '../../common/index.ts'
+import { Activation } from './activation.ts'
+import type { ActorType, CallTable, LocalDefinition } from './definition.ts'
+import type { Callable, Handle } from './handle.ts'
+import { createHandle } from './handle.ts'
+import { type CallOptions, type IpcMessage, IpcPeer } from './ipc.ts'
+
+/** What the process of an actor knows of the world around it. */
+export interface ProcessContext<Init> {
+  key: string
+  /** Peer id of the node that supervises this process. */
+  self: string
+  argument: Init
+  /** Handle of any actor of the mesh; calls go through the supervising node. */
+  at<Calls extends CallTable>(type: ActorType<Calls>, key: string, options?: { node?: string }): Handle<Calls>
+}
+
+/**
+ * Turns this process into the actor that its node forked it for. The process ends within milliseconds of its node: without a
+ * supervisor nobody would stop it.
+ *
+ * @param define - makes the actor's behaviour from what the node passed on
+ */
+export function serve<Init, State, Calls extends CallTable>(
+  define: (context: ProcessContext<Init>) => LocalDefinition<State, Calls> | Promise<LocalDefinition<State, Calls>>
+): void {
+  if (process.send === undefined) throw new Error('this module is the process of an actor: a node starts it')
+  // SIGKILL, because process.exit() waits for a worker inside a native call, which may take seconds.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
+  // The terminal's Ctrl-C reaches the whole process group; the node decides what it means.
+  process.on('SIGINT', () => {})
+  let activation: Promise<Activation> | undefined
+  const peer = new IpcPeer(process as any, async (call, signal) => {
+    if (activation === undefined) throw new Error('called before init')
+    return (await activation).call(call.method, call.argument, call.from, signal)
+  })
+  process.on('message', (message: IpcMessage) => {
+    if (message.type !== 'init') return peer.receive(message)
+    const { key, self } = message
+    const callable: Callable = {
+      call: (to, method, argument, options?: CallOptions) => peer.call(to, method, argument, self, options)
+    }
+    activation = Promise.resolve(
+      define({ key, self, argument: message.argument as Init, at: (type, k, options) => createHandle(callable, type, k, options?.node) })
+    ).then(definition => new Activation(definition, { actor: 'process', key }, silentLogger))
+    activation.then(
+      () => peer.send({ type: 'ready' }),
+      error => {
+        console.error(error instanceof Error ? error.message : error)
+        process.exit(1)
+      }
+    )
+  })
+}
