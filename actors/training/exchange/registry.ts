@@ -1,0 +1,20 @@
+import { InvalidParametersError } from '../../../common/index.ts'
+import type { ExchangeStrategy } from './strategy.ts'
+
+/** Every strategy by name. A new one is one file and one line here. */
+export const strategies: ReadonlyMap<string, ExchangeStrategy<any>> = new Map<string, ExchangeStrategy<any>>()
+
+/**
+ * The strategy called `name`.
+ *
+ * @throws InvalidParametersError that lists the known names
+ */
+export function strategyNamed(name: string): ExchangeStrategy<any> {
+  const strategy = strategies.get(name)
+  if (strategy === undefined) {
+    throw new InvalidParametersError(
+      `no exchange strategy is called '${name.slice(0, 100)}'; choose one of ${[...strategies.keys()].join(', ')}`
+    )
+  }
+  return strategy
+}
