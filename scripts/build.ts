@@ -1,0 +1,8 @@
+// `npm run build`: dist/ from nothing, so that what was deleted from the sources is not packed.
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { root, step, tsc } from './steps.ts'
+
+rmSync(join(root, 'dist'), { recursive: true, force: true })
+rmSync(join(root, 'node_modules', '.cache', 'gradmesh'), { recursive: true, force: true })
+step(tsc, ['-p', 'tsconfig.build.json'])
