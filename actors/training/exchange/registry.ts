@@ -1,8 +1,11 @@
 import { InvalidParametersError } from '../../../common/index.ts'
+import { allreduce } from './allreduce.ts'
 import type { ExchangeStrategy } from './strategy.ts'
 
 /** Every strategy by name. A new one is one file and one line here. */
-export const strategies: ReadonlyMap<string, ExchangeStrategy<any>> = new Map<string, ExchangeStrategy<any>>()
+export const strategies: ReadonlyMap<string, ExchangeStrategy<any>> = new Map<string, ExchangeStrategy<any>>(
+  [allreduce].map(s => [s.name, s])
+)
 
 /**
  * The strategy called `name`.
