@@ -2,9 +2,9 @@ import { createPrivateKey, randomBytes, sign } from 'node:crypto'
 import { privateKeyFromProtobuf, privateKeyFromRaw, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { Ed25519PrivateKey, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { ed25519PublicFromSeed } from './seed.ts'
 import { MalformedError } from '../../common/index.ts'
 import type { KeyValue } from '../state/index.ts'
+import { ed25519PublicFromSeed } from './seed.ts'
 
 /** A key pair and its name. */
 export interface Identity {

@@ -47,7 +47,9 @@ export class Store {
     const database = new sqlite.DatabaseSync(file, { timeout: 0 })
     try {
       database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
-      database.exec('BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS kv (namespace TEXT, key TEXT, value BLOB, PRIMARY KEY (namespace, key)) WITHOUT ROWID; COMMIT')
+      database.exec(
+        'BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS kv (namespace TEXT, key TEXT, value BLOB, PRIMARY KEY (namespace, key)) WITHOUT ROWID; COMMIT'
+      )
     } catch (error) {
       database.close()
       if (isBusy(error)) throw new InUseError(`the state file ${file} is held by another process`)
@@ -65,7 +67,9 @@ export class Store {
       get: key => this.#get.get(namespace, key)?.['value'] as Uint8Array | undefined,
       put: (key, value) => {
         if (value.byteLength > MAX_STATE_VALUE) {
-          throw new InvalidParametersError(`${namespace}/${key} has ${value.byteLength} bytes; the state holds at most ${MAX_STATE_VALUE} a key`)
+          throw new InvalidParametersError(
+            `${namespace}/${key} has ${value.byteLength} bytes; the state holds at most ${MAX_STATE_VALUE} a key`
+          )
         }
         this.#put.run(namespace, key, value)
       },
