@@ -1,7 +1,8 @@
 /**
  * What a node offers to whoever stands on the same machine: the command over its control socket, a program in its own process.
- * Types only; `startNode` and `startEmbedded` make one.
+ * `startNode` and `startEmbedded` make one.
  */
+import type { Logger } from '../../common/index.ts'
 
 /** One physical device of a node. */
 export interface DeviceStatus {
@@ -123,6 +124,8 @@ export interface JobStatus {
   epoch: number
   /** Samples committed so far, over all epochs. */
   samples: number
+  /** Training samples of one epoch. */
+  epochSize: number
   loss?: number
   /** Test accuracy in [0, 1] of the last evaluation. */
   accuracy?: number
@@ -188,9 +191,9 @@ export interface NodeService {
   job(id: string, options?: CallOptions): Promise<JobStatus>
   /**
    * What the whole job reports, from every node, oldest first, beginning with event number `from`. Ends after the `state` event of
-   * a final state.
+   * a final state, or, when `live` is false, after what has been reported so far.
    */
-  follow(id: string, options?: CallOptions & { from?: number }): AsyncIterable<JobEvent>
+  follow(id: string, options?: CallOptions & { from?: number; live?: boolean }): AsyncIterable<JobEvent>
   /** Checkpoints the job, then stops it; resolves once it has stopped. */
   stop(id: string, options?: CallOptions): Promise<void>
   files(id: string, options?: CallOptions): Promise<JobFile[]>
@@ -201,4 +204,51 @@ export interface NodeService {
   leave(options?: CallOptions): Promise<void>
   /** Stops its trainers and closes; the membership stays saved. */
   close(): Promise<void>
+}
+
+/** What `startNode` takes. */
+export interface StartNodeOptions extends CallOptions {
+  /** Folder that holds this node's identity, membership and promises. @default the first free one under the XDG state folder */
+  stateDir?: string
+  /** GPUs to train on; refused when fewer are visible. @default all of them */
+  gpus?: number
+  /** CPU slots to train on. @default 0 with a GPU, else 1 */
+  cpus?: number
+  invite?: string
+  /** Path of a shared key file. */
+  keyFile?: string
+  /** Multiaddrs of members to dial. */
+  peers?: string[]
+  /** Multiaddrs to listen on. @default TCP on a free port of every interface */
+  listen?: string[]
+  labels?: Record<string, string>
+  /** Folders that `--data` may name paths in. @default any folder */
+  dataRoots?: string[]
+  /** First and last port that bulk endpoints may listen on. */
+  bulkPorts?: [number, number]
+  /** Look for peers on the local network. @default true */
+  mdns?: boolean
+  logger?: Logger
+}
+
+/** What `startEmbedded` takes: a mesh of one node on the loopback interface, for the life of this process. */
+export interface StartEmbeddedOptions extends CallOptions {
+  /** CPU slots, or GPUs where there are as many. */
+  trainers: number
+  dataRoots?: string[]
+  logger?: Logger
+}
+
+/** A node in this process. */
+export interface RunningNode extends NodeService {
+  /** Absolute; its last part is the node's name on this machine. */
+  readonly stateDir: string
+  /** Names of running nodes that were tried before this one's. */
+  readonly taken: string[]
+  /** Whether this start founded a mesh. */
+  readonly founded: boolean
+  /** What the user should know, one line each: another mesh seen on the network, an unusable device. */
+  readonly warnings: string[]
+  /** Resolves when the node has ended, through `close`, `leave` or the removal from its mesh; rejects when it failed. */
+  readonly closed: Promise<void>
 }
