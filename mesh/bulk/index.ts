@@ -1,0 +1,21 @@
+/**
+ * @packageDocumentation
+ *
+ * Bulk bytes and small exchange messages between two trainers, on connections of their own. A receiver names where a transfer shall
+ * land; only then does the sender let its bytes go, so that nothing is held in between and nobody writes where it was not asked to.
+ *
+ * `stream` runs over an encrypted libp2p stream. Other implementations of the same contract, over RDMA or the memory of one host,
+ * stand beside it in this folder.
+ *
+ * @example
+ * const endpoint = createBulkEndpoint(host)
+ * endpoint.allow(peer => members.has(peer))
+ * const channel = await endpoint.connect(peer, candidates)
+ * await Promise.all([
+ *   channel.receive('g1/s0/rs/0', landing),
+ *   channel.send('g1/s0/rs/1', slice)
+ * ])
+ */
+export type { BulkChannel, BulkEndpoint, BulkStatistics } from './channel.ts'
+export { type BulkEndpointOptions, createBulkEndpoint } from './endpoint.ts'
+export { BULK_PROTOCOL, MAX_ID_BYTES, MAX_MESSAGE_BYTES, MAX_REGIONS } from './limits.ts'
