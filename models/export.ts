@@ -1,0 +1,26 @@
+import { InvalidParametersError } from '../common/index.ts'
+import type { Graph, ParameterLayout, Tensor } from './graph/types.ts'
+import { encodeGraph } from './onnx/encode.ts'
+
+/**
+ * The model as plain inference ONNX: the graph's own inputs and outputs, the parameters as initializers.
+ *
+ * @param parameters - the flat arena, `layout.total` floats
+ * @param metadata - what to write into the file's metadata, by key
+ * @returns ONNX bytes
+ */
+export function exportModel(
+  graph: Graph,
+  layout: ParameterLayout,
+  parameters: Float32Array,
+  metadata: Record<string, string> = {}
+): Uint8Array<ArrayBuffer> {
+  if (parameters.length < layout.total) {
+    throw new InvalidParametersError(`${parameters.length} parameters were given and the model has ${layout.total}`)
+  }
+  const values = new Map<string, Tensor>()
+  for (const p of layout.parameters) {
+    values.set(p.name, { type: 'float32', shape: p.shape, data: parameters.subarray(p.offset, p.offset + p.size) })
+  }
+  return encodeGraph(graph, { values, metadata })
+}

@@ -1,0 +1,36 @@
+/**
+ * @packageDocumentation
+ *
+ * Models: ONNX graphs in memory, a builder for layered ones, automatic differentiation into training graphs that onnxruntime runs,
+ * a zoo, and export.
+ *
+ * @example
+ * import { buildModel, exportModel, initialise, trainingGraph } from './models/index.ts'
+ * const graph = buildModel('lenet', { shape: [1, 28, 28], classes: 10 })
+ * const training = trainingGraph(graph)
+ * const arena = new Float32Array(training.layout.total)
+ * initialise(training.layout, 1, arena)
+ * // feed training.train to onnxruntime: data, labels and views of the arena in; lossSum and gradients out
+ * const file = exportModel(graph, training.layout, arena)
+ */
+export type { Activation, ConvolutionOptions, InnerProductOptions, LayerOptions, ParameterOptions, PoolOptions } from './builder.ts'
+export { LayerBuilder, layers } from './builder.ts'
+export { exportModel } from './export.ts'
+export type {
+  DataType,
+  Dim,
+  Filler,
+  Graph,
+  GraphNode,
+  Parameter,
+  ParameterInfo,
+  ParameterLayout,
+  Tensor,
+  ValueType
+} from './graph/types.ts'
+export type { LossName } from './losses/index.ts'
+export { initialise, parameterLayout } from './parameters.ts'
+export type { TrainingGraph, TrainingOptions } from './training.ts'
+export { trainingGraph } from './training.ts'
+export type { MlpOptions, ModelName, ZooInput } from './zoo/index.ts'
+export { buildModel, modelNames } from './zoo/index.ts'
