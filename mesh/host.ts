@@ -238,7 +238,8 @@ async function startLibp2p(init: HostInit, gate: AdmissionGate): Promise<Libp2p<
       addresses: { listen },
       transports: [tcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 } as object)],
       connectionEncrypters: [noise()],
-      streamMuxers: [...(init.streamMuxers ?? []), yamux()],
+      // A reader that pauses must have room for a whole window: libp2p resets a stream with more than 4 MiB unread.
+      streamMuxers: [...(init.streamMuxers ?? []), yamux({ streamOptions: { maxStreamWindowSize: 2 ** 20 } })],
       connectionGater: gate.gater,
       peerDiscovery: discover ? [mdns({ serviceTag: MDNS_TAG, interval: 10_000 })] : [],
       connectionManager: {
