@@ -1,10 +1,9 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Stream } from '@libp2p/interface'
 import { type LengthPrefixedStream, lpStream } from '@libp2p/utils'
 import { AdmissionError } from '../../common/index.ts'
 import type { Authority } from './authority.ts'
 import { type CertificateChain, MAX_CHAIN_BYTES } from './certificate.ts'
-import { type Hello, HelloSchema, type Verdict, VerdictSchema } from './pb/admission_pb.ts'
+import { Hello, Verdict } from './pb/admission.ts'
 
 /** The first protocol of every connection, and the only one until both sides have accepted each other. */
 export const ADMISSION_PROTOCOL = '/gradmesh/admission/1.0.0'
@@ -34,8 +33,9 @@ export async function requestAdmission(
 ): Promise<Admitted> {
   const lp = lpStream(stream, { maxDataLength: MAX_MESSAGE, maxBufferSize: 2 * MAX_MESSAGE })
   const { mesh, certificate, claim } = authority.credentials()
-  const hello = create(HelloSchema, { mesh, certificate, grant: claim?.grant, proof: claim?.proof })
-  await lp.write(toBinary(HelloSchema, hello), { signal })
+  await lp.write(Hello.encode({ mesh, certificate: owned(certificate), grant: owned(claim?.grant), proof: owned(claim?.proof) }), {
+    signal
+  })
   const verdict = await readVerdict(lp, signal)
   if (!verdict.accepted) throw new AdmissionError(`${peer} refused this node: ${clean(verdict.reason)}`)
   let chain: CertificateChain
@@ -67,7 +67,7 @@ export async function answerAdmission(
   signal: AbortSignal
 ): Promise<Admitted> {
   const lp = lpStream(stream, { maxDataLength: MAX_MESSAGE, maxBufferSize: 2 * MAX_MESSAGE })
-  const hello = await readMessage(lp, signal, bytes => fromBinary(HelloSchema, bytes))
+  const hello = await readMessage(lp, signal, bytes => Hello.decode(bytes))
   let chain: CertificateChain
   let issued: Uint8Array | undefined
   try {
@@ -76,7 +76,7 @@ export async function answerAdmission(
     await refuse(lp, error, signal)
     throw error
   }
-  await writeVerdict(lp, { accepted: true, certificate: authority.chain()?.bytes, issued }, signal)
+  await writeVerdict(lp, { accepted: true, certificate: owned(authority.chain()?.bytes), issued: owned(issued) }, signal)
   const answer = await readVerdict(lp, signal)
   if (!answer.accepted) throw new AdmissionError(`${peer} refused this node: ${clean(answer.reason)}`)
   accept(chain)
@@ -107,16 +107,12 @@ async function refuse(lp: LengthPrefixedStream<Stream>, error: unknown, signal: 
   await writeVerdict(lp, { accepted: false, reason }, signal).catch(() => {})
 }
 
-async function writeVerdict(
-  lp: LengthPrefixedStream<Stream>,
-  verdict: Partial<Omit<Verdict, '$typeName'>>,
-  signal: AbortSignal
-): Promise<void> {
-  await lp.write(toBinary(VerdictSchema, create(VerdictSchema, verdict)), { signal })
+async function writeVerdict(lp: LengthPrefixedStream<Stream>, verdict: Partial<Verdict>, signal: AbortSignal): Promise<void> {
+  await lp.write(Verdict.encode(verdict), { signal })
 }
 
 function readVerdict(lp: LengthPrefixedStream<Stream>, signal: AbortSignal): Promise<Verdict> {
-  return readMessage(lp, signal, bytes => fromBinary(VerdictSchema, bytes))
+  return readMessage(lp, signal, bytes => Verdict.decode(bytes))
 }
 
 async function readMessage<T>(lp: LengthPrefixedStream<Stream>, signal: AbortSignal, decode: (bytes: Uint8Array) => T): Promise<T> {
@@ -126,6 +122,11 @@ async function readMessage<T>(lp: LengthPrefixedStream<Stream>, signal: AbortSig
   } catch (error) {
     throw new AdmissionError('the other side does not speak admission', { cause: error })
   }
+}
+
+/** The generated codecs ask for arrays over an ArrayBuffer, which all of ours are. */
+function owned(bytes: Uint8Array | undefined): Uint8Array<ArrayBuffer> | undefined {
+  return bytes as Uint8Array<ArrayBuffer> | undefined
 }
 
 /** Text from a peer, for one line of a log. */

@@ -88,11 +88,11 @@ export class RequestLink {
   }
 
   #receive(bytes: Uint8Array): void {
-    const { id, body } = decodeFrame(bytes)
+    const { id, reply, failure } = decodeFrame(bytes)
     // A reply to a request that was given up is nobody's.
     const pending = this.#pending.get(id)
-    if (body.case === 'reply') pending?.resolve(body.value)
-    else if (body.case === 'failure') pending?.reject(errorOf(body.value))
+    if (reply !== undefined) pending?.resolve(reply)
+    else if (failure !== undefined) pending?.reject(errorOf(failure))
   }
 
   #lost(error?: Error): void {

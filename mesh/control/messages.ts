@@ -1,48 +1,42 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { fromWireError, type GradmeshError, toWireError } from '../../common/index.ts'
-import { CancelSchema, EndSchema, type Failure, FailureSchema, type Frame, FrameSchema, RequestSchema } from './pb/control_pb.ts'
+import { type Failure, Frame } from './pb/control.ts'
+
+const MAX_DEADLINE = 2 ** 32 - 1
+/** Longest text of an error that travels, characters. */
+const MAX_ERROR = 4000
 
 export function requestFrame(id: number, protocol: string, payload: Uint8Array, deadline: number): Uint8Array {
-  const value = create(RequestSchema, {
-    protocol,
-    payload,
-    deadline: Number.isFinite(deadline) ? Math.max(1, Math.min(2 ** 32 - 1, Math.round(deadline))) : 0
-  })
-  return encode(create(FrameSchema, { id, body: { case: 'request', value } }))
+  const milliseconds = Number.isFinite(deadline) ? Math.min(MAX_DEADLINE, Math.max(1, Math.round(deadline))) : 0
+  return Frame.encode({ id, request: { protocol, payload: payload as Uint8Array<ArrayBuffer>, deadline: milliseconds } })
 }
 
-export function replyFrame(id: number, value: Uint8Array): Uint8Array {
-  return encode(create(FrameSchema, { id, body: { case: 'reply', value } }))
+export function replyFrame(id: number, reply: Uint8Array): Uint8Array {
+  return Frame.encode({ id, reply: reply as Uint8Array<ArrayBuffer> })
 }
 
-export function itemFrame(value: Uint8Array): Uint8Array {
-  return encode(create(FrameSchema, { body: { case: 'item', value } }))
+export function itemFrame(item: Uint8Array): Uint8Array {
+  return Frame.encode({ item: item as Uint8Array<ArrayBuffer> })
 }
 
 export function endFrame(): Uint8Array {
-  return encode(create(FrameSchema, { body: { case: 'end', value: create(EndSchema) } }))
+  return Frame.encode({ end: {} })
 }
 
 export function cancelFrame(id: number): Uint8Array {
-  return encode(create(FrameSchema, { id, body: { case: 'cancel', value: create(CancelSchema) } }))
+  return Frame.encode({ id, cancel: {} })
 }
 
 export function failureFrame(id: number, error: unknown): Uint8Array {
   const { name, message, retryable } = toWireError(error)
-  const value = create(FailureSchema, { name, message: message.slice(0, 4000), retryable })
-  return encode(create(FrameSchema, { id, body: { case: 'failure', value } }))
+  return Frame.encode({ id, failure: { name, message: message.slice(0, MAX_ERROR), retryable } })
 }
 
 /** @throws when the bytes are no frame */
 export function decodeFrame(bytes: Uint8Array): Frame {
-  return fromBinary(FrameSchema, bytes, { readUnknownFields: false })
+  return Frame.decode(bytes)
 }
 
 /** The error that a peer reported. */
 export function errorOf(failure: Failure): GradmeshError {
-  return fromWireError({ name: failure.name, message: failure.message.slice(0, 4000), retryable: failure.retryable })
-}
-
-function encode(frame: Frame): Uint8Array {
-  return toBinary(FrameSchema, frame)
+  return fromWireError({ name: failure.name, message: failure.message.slice(0, MAX_ERROR), retryable: failure.retryable })
 }

@@ -3,7 +3,7 @@ import { type Logger, MAX_CONTROL_MESSAGE, MalformedError, OverloadedError, TooL
 import { Channel } from './channel.ts'
 import { MAX_FRAME, MAX_IN_FLIGHT, MAX_QUEUE } from './limits.ts'
 import { decodeFrame, failureFrame, replyFrame } from './messages.ts'
-import type { Request } from './pb/control_pb.ts'
+import type { Request } from './pb/control.ts'
 import type { Registry } from './registry.ts'
 import type { RequestContext, RequestHandler } from './types.ts'
 
@@ -16,9 +16,9 @@ export function serveRequests(stream: Stream, from: string, handlers: Registry<R
     maxFrame: MAX_FRAME,
     maxQueue: MAX_QUEUE,
     onFrame(frame) {
-      const { id, body } = decodeFrame(frame)
-      if (body.case === 'request') accept(id, body.value)
-      else if (body.case === 'cancel') running.get(id)?.abort()
+      const { id, request, cancel } = decodeFrame(frame)
+      if (request !== undefined) accept(id, request)
+      else if (cancel !== undefined) running.get(id)?.abort()
       else throw new MalformedError(`${from} sent a frame that is no request`)
     },
     onClose(error) {

@@ -29,13 +29,13 @@ export async function* readStream(
     // Our one message, of whatever size is allowed.
     maxQueue: MAX_FRAME,
     onFrame(frame) {
-      const { body } = decodeFrame(frame)
-      if (body.case === 'item') {
-        items.push(body.value)
-        waiting += body.value.byteLength + 1
+      const { item, end, failure: failed } = decodeFrame(frame)
+      if (item !== undefined) {
+        items.push(item)
+        waiting += item.byteLength + 1
         if (waiting > STREAM_BUFFER) channel.pause()
-      } else if (body.case === 'end') ended = true
-      else if (body.case === 'failure') failure = errorOf(body.value)
+      } else if (end !== undefined) ended = true
+      else if (failed !== undefined) failure = errorOf(failed)
       else throw new MalformedError(`${peer} sent a frame that is no item`)
       wake()
     },
@@ -84,10 +84,10 @@ export function serveStream(stream: Stream, from: string, handlers: Registry<Str
     maxFrame: MAX_FRAME,
     maxQueue: 2 * MAX_FRAME,
     onFrame(frame) {
-      const { body } = decodeFrame(frame)
-      if (body.case !== 'request' || asked) throw new MalformedError(`${from} sent a frame that is no request`)
+      const { request } = decodeFrame(frame)
+      if (request === undefined || asked) throw new MalformedError(`${from} sent a frame that is no request`)
       asked = true
-      void run(body.value.protocol, body.value.payload)
+      void run(request.protocol, request.payload)
     },
     onClose(error) {
       if (error !== undefined) log.debug(`a streamed reply to ${from} ended: ${error.message}`)
