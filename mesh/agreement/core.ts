@@ -1,8 +1,8 @@
 import type { Env } from '../../common/index.ts'
-import { onAccept, onDecided, onForget, onPersisted, onPrepare, onQuery, onReported } from './acceptor.ts'
-import { onLearn, onQuestionTimer, onUndecided } from './learner.ts'
+import { onAccept, onDecided, onForget, onPersisted, onPrepare, onQuery, onReported } from './acceptor-core.ts'
+import { onLearn, onQuestionTimer, onUndecided } from './learner-core.ts'
 import { MAX_REGISTERS } from './limits.ts'
-import { onAccepted, onChosen, onPromise, onProposalTimer, onPropose, onRefuse, onView } from './proposer.ts'
+import { onAccepted, onChosen, onPromise, onProposalTimer, onPropose, onRefuse, onView } from './proposer-core.ts'
 import { type AgreementEffect, type AgreementEvent, type AgreementMessage, type AgreementState, finish, type Register } from './state.ts'
 
 export interface AgreementInit {

@@ -22,10 +22,12 @@
  * })
  * console.log(Buffer.from(value).toString(), reports.length) // a,b,c 3
  */
-import { type Agreement, type AgreementOptions, openAgreement } from './agreement.ts'
+import { type Agreement, openAgreement } from './agreement.ts'
+import type { AgreementOptions } from './options.ts'
 
+export type { Agreement } from './agreement.ts'
+export { MAX_AGREEMENT_MESSAGE, MAX_KEY_BYTES, MAX_REPORT_BYTES, MAX_VALUE_BYTES, MAX_VOTERS } from './limits.ts'
 export type {
-  Agreement,
   AgreementOptions,
   AgreementPorts,
   LearnOptions,
@@ -33,8 +35,7 @@ export type {
   ProposeResult,
   RegisterStore,
   Reporter
-} from './agreement.ts'
-export { MAX_AGREEMENT_MESSAGE, MAX_KEY_BYTES, MAX_REPORT_BYTES, MAX_VALUE_BYTES, MAX_VOTERS } from './limits.ts'
+} from './options.ts'
 export { type Decision, majority, type Report } from './state.ts'
 
 /** Protocol id of agreement messages; each is one length-prefixed frame of at most MAX_AGREEMENT_MESSAGE bytes. */

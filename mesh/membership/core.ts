@@ -1,6 +1,6 @@
 import type { Env } from '../../common/index.ts'
-import { declareDead, forget, hearAlive, merge, notify, send, spread } from './merge.ts'
-import { askRelays, onAck, onAsk, onHint, onNack, onVerdict, probeRound, riders } from './probing.ts'
+import { declareDead, forget, hearAlive, merge, notify, send, spread } from './merge-core.ts'
+import { askRelays, onAck, onAsk, onHint, onNack, onVerdict, probeRound, riders } from './probing-core.ts'
 import { compareLife, noBytes } from './record.ts'
 import {
   changing,
@@ -11,7 +11,7 @@ import {
   type MembershipState,
   recordOf
 } from './state.ts'
-import { joinRound, onDigest, onJoin, sendDigest, sendState, syncRound } from './sync.ts'
+import { joinRound, onDigest, onJoin, sendDigest, sendState, syncRound } from './sync-core.ts'
 
 /** The one timer of this core. */
 const WAKE = 'wake'

@@ -1,5 +1,5 @@
 import { type Env, shuffle } from '../../common/index.ts'
-import { send, suspect } from './merge.ts'
+import { send, suspect } from './merge-core.ts'
 import type { MemberRecord } from './record.ts'
 import { type AskedProbe, isLive, type MembershipEffect, type MembershipState, meshSize, type Probe, pickLive, recordOf } from './state.ts'
 import { retransmitLimit } from './suspicion.ts'

@@ -1,5 +1,5 @@
 import type { Env } from '../../common/index.ts'
-import { send } from './merge.ts'
+import { send } from './merge-core.ts'
 import { MAX_RECORDS_PER_MESSAGE } from './record.ts'
 import { type MembershipEffect, type MembershipState, pickLive, recordOf } from './state.ts'
 

@@ -1,5 +1,5 @@
 import type { Env } from '../../common/index.ts'
-import { onDecided } from './acceptor.ts'
+import { onDecided } from './acceptor-core.ts'
 import { type Ballot, compareBallots, MAX_ROUND } from './ballot.ts'
 import {
   type AgreementEffect,
