@@ -231,7 +231,10 @@ export interface StartNodeOptions extends CallOptions {
   logger?: Logger
 }
 
-/** What `startEmbedded` takes: a mesh of one node on the loopback interface, for the life of this process. */
+/**
+ * What `startEmbedded` takes: a mesh of one node on the loopback interface, for the life of this process. The last part of its state
+ * folder is `embedded` or `embedded-N`, by which commands tell it from nodes that stay.
+ */
 export interface StartEmbeddedOptions extends CallOptions {
   /** CPU slots, or GPUs where there are as many. */
   trainers: number

@@ -1,0 +1,242 @@
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Command } from 'commander'
+import type { JobSpec, NodeService, RunningNode } from '../../actors/training/service-types.ts'
+import { GradmeshError, InvalidParametersError } from '../../common/index.ts'
+import type { Context } from '../context.ts'
+import { findNode } from '../control/discover.ts'
+import { type ControlServer, serveControl } from '../control/server.ts'
+import { showJob } from '../follow.ts'
+import { interruptible } from '../interrupt.ts'
+import { type JobFlags, jobSpec } from '../job-spec.ts'
+import { flag, list, nodeCommand, text } from '../options.ts'
+import { integer, number, oneOf } from '../parse.ts'
+import { RunFolder } from '../run-folder.ts'
+import { percent } from '../terminal/format.ts'
+import type { JobView } from '../terminal/job-view.ts'
+import { nodeLogger } from '../terminal/logger.ts'
+import { version } from '../version.ts'
+
+const INTERRUPTED = 130
+
+interface TrainFlags extends JobFlags {
+  out?: string
+  resume?: string
+  detach?: boolean
+  embedded?: boolean
+  dataRoot?: string[]
+  minAccuracy?: number
+  node?: string
+}
+
+/** Where the job runs, and whether this process holds that place up. */
+interface Place {
+  service: NodeService
+  embedded?: { node: RunningNode; control: ControlServer }
+}
+
+export function trainCommand(context: Context): Command {
+  const trainers = (name: string, value: string) => (value === 'all' ? 'all' : integer(1, 4096)(name, value))
+  return nodeCommand(
+    'train',
+    'train a model: on the mesh of the node that runs here (the job outlives this command), else on trainers of its own'
+  )
+    .addOption(flag('--model <name>', 'lenet, mlp or cifar10-quick', text))
+    .addOption(flag('--data <uri>', 'digits, shapes32, fashion-mnist, idx:DIR or cifar:DIR', text))
+    .addOption(flag('--strategy <name>', 'allreduce (synchronous) or gossip (asynchronous) (default: allreduce)', text))
+    .addOption(flag('--trainers <n|all>', 'trainers to use (default: all)', trainers))
+    .addOption(flag('--epochs <n>', 'passes over the data (default: 3)', integer(1, 1_000_000)))
+    .addOption(flag('--batch <n>', 'samples a step of each trainer (default: 32)', integer(1, 1_000_000)))
+    .addOption(
+      flag('--global-batch <n>', 'samples a step of all trainers together, split anew when the group changes', integer(1, 100_000_000))
+    )
+    .addOption(flag('--lr <rate>', 'learning rate (default: 0.01)', number({ above: 0, to: 1e6 })))
+    .option('--scale-lr', 'scale the rate with the size of the group')
+    .addOption(flag('--schedule <policy>', 'fixed, or step: the rate times --gamma after every --step-size steps', oneOf('fixed', 'step')))
+    .addOption(flag('--gamma <factor>', 'of --schedule step (default: 0.1)', number({ above: 0, to: 1 })))
+    .addOption(flag('--step-size <n>', 'of --schedule step', integer(1)))
+    .addOption(flag('--momentum <m>', 'default: 0.9', number({ from: 0, below: 1 })))
+    .addOption(flag('--weight-decay <d>', 'default: 0', number({ from: 0, to: 1e6 })))
+    .addOption(flag('--optimizer-form <form>', "whose SGD formula: caffe's or pytorch's (default: pytorch)", oneOf('caffe', 'pytorch')))
+    .addOption(flag('--seed <n>', 'of every random choice of the job (default: 1)', integer(0)))
+    .addOption(
+      flag('--on-split <what>', 'when too few nodes are left to agree: wait or continue (default: wait)', oneOf('wait', 'continue'))
+    )
+    .option('--wait', 'wait for trainers that the mesh does not have yet')
+    .addOption(flag('--checkpoint-every <steps>', 'default: at the end of each epoch', integer(1)))
+    .addOption(flag('--log-every <steps>', 'steps between two reports of a trainer (default: 10)', integer(1, 1_000_000)))
+    .addOption(flag('--name <text>', 'a name for people', text))
+    .option('--out <dir>', "the run's folder (default: runs/MODEL-DATA-TIME)")
+    .option('--resume <dir>', "go on from a run's newest checkpoint, in its folder; other flags change what they name")
+    .option('--detach', 'hand the job in and end; only with a running node')
+    .option('--embedded', 'use trainers of its own although a node runs here')
+    .addOption(list('--data-root <dir>', 'folder that --data may name paths in, without a running node; may be repeated', text))
+    .addOption(flag('--min-accuracy <a>', 'exit 1 when the test accuracy at the end is lower', number({ from: 0, to: 1 })))
+    .action(flags => train(context, flags))
+}
+
+async function train(context: Context, flags: TrainFlags): Promise<void> {
+  if (flags.detach && flags.out !== undefined) {
+    throw new InvalidParametersError('--out is filled by the one who follows: without --detach, or later by mesh fetch JOB --out DIR')
+  }
+  if (flags.embedded && (flags.detach || flags.node !== undefined)) {
+    throw new InvalidParametersError('--embedded trains in this very process: it goes with neither --detach nor --node')
+  }
+  const { spec, folder, resumed } = prepare(context, flags)
+  let begun = false
+  let onFirst = (abort: () => void) => abort()
+  try {
+    await interruptible(
+      context,
+      abort => onFirst(abort),
+      async signal => {
+        const place = await choosePlace(context, flags, spec, signal)
+        try {
+          const { job, warnings } = await place.service.submit(spec, { signal })
+          begun = true
+          for (const warning of warnings) context.output.warn(warning)
+          context.output.record({ type: 'submitted', job, out: folder?.path ?? null })
+          if (folder === undefined) {
+            context.output.line(`job ${job} has begun; follow it: mesh logs ${job}`)
+            return
+          }
+          folder.writeConfig({ job, spec, version, node: process.version, started: context.date().toISOString(), resumed: resumed ?? null })
+          context.output.line(`job ${job}, results in ${folder.path}`)
+          onFirst = place.embedded === undefined ? stopFollowing(context, job) : stopJob(context, place.service, job)
+          const view = await followInto(context, place.service, job, folder, signal)
+          context.exitCode = conclude(context, flags, view, folder)
+        } finally {
+          if (!signal.aborted) await closePlace(place)
+        }
+      }
+    )
+  } finally {
+    if (begun) folder?.close()
+    else folder?.abandon()
+  }
+}
+
+/** Everything that can be refused before anything is started. */
+function prepare(context: Context, flags: TrainFlags): { spec: JobSpec; folder?: RunFolder; resumed?: string } {
+  if (flags.resume !== undefined) {
+    const path = resolve(context.cwd, flags.resume)
+    if (flags.out !== undefined && resolve(context.cwd, flags.out) !== path) {
+      throw new InvalidParametersError('--resume goes on in the folder it names; leave --out away')
+    }
+    if (flags.detach) throw new InvalidParametersError('--resume fills the folder it names; leave --detach away')
+    const { folder, config, checkpoint } = RunFolder.resume(path)
+    const spec = { ...jobSpec(flags, context.cwd, config.spec), resume: checkpoint }
+    return { spec, folder, resumed: checkpoint }
+  }
+  const spec = jobSpec(flags, context.cwd)
+  if (flags.detach) return { spec }
+  return { spec, folder: RunFolder.create(resolve(context.cwd, flags.out ?? defaultOut(spec, context.date()))) }
+}
+
+/** `runs/lenet-digits-20260131-235959`. */
+function defaultOut(spec: JobSpec, date: Date): string {
+  const data = spec.data.replace(/[^A-Za-z0-9-].*$/s, '')
+  const time = date
+    .toISOString()
+    .replace(/[-:]|\..*$/g, '')
+    .replace('T', '-')
+  return join('runs', `${spec.model.replace(/[^\w.-]/g, '_').slice(0, 64)}-${data}-${time}`)
+}
+
+async function choosePlace(context: Context, flags: TrainFlags, spec: JobSpec, signal: AbortSignal): Promise<Place> {
+  if (!flags.embedded) {
+    const found = await findNode({ base: context.stateBase, node: flags.node, embedded: flags.node !== undefined, signal })
+    if (found !== undefined) {
+      context.output.line(`handing the job to node ${found.name}`)
+      return { service: found.client }
+    }
+    if (flags.detach) throw new InvalidParametersError('--detach needs a running node that keeps the job; start one with mesh join')
+  }
+  const trainers = spec.trainers === 'all' ? availableParallelism() : spec.trainers
+  const dataRoots = flags.dataRoot?.map(root => resolve(context.cwd, root))
+  const node = await context.startEmbedded({ trainers, dataRoots, logger: nodeLogger(context.output, 'warn'), signal })
+  for (const warning of node.warnings) context.output.warn(warning)
+  try {
+    return { service: node, embedded: { node, control: await serveControl({ folder: node.stateDir, service: node }) } }
+  } catch (error) {
+    await node.close()
+    throw error
+  }
+}
+
+async function closePlace({ embedded }: Place): Promise<void> {
+  await embedded?.control.close()
+  await embedded?.node.close()
+}
+
+/** Follows the job to its end; the folder is filled on the way, so that a checkpoint outlives the node that made it. */
+async function followInto(context: Context, service: NodeService, job: string, folder: RunFolder, signal: AbortSignal): Promise<JobView> {
+  let syncing: Promise<unknown> = Promise.resolve()
+  const sync = () => {
+    syncing = syncing
+      .then(() => folder.sync(service, job, { signal }))
+      .catch(error => {
+        if (!signal.aborted) context.output.warn(`the job's files could not be fetched now: ${(error as Error).message}`)
+      })
+  }
+  const view = await showJob({
+    service,
+    job,
+    output: context.output,
+    signal,
+    onEvent(event) {
+      folder.append(event)
+      if (event.type === 'checkpoint') sync()
+    }
+  })
+  await syncing
+  await folder.sync(service, job, { signal })
+  return view
+}
+
+function conclude(context: Context, flags: TrainFlags, view: JobView, folder: RunFolder): number {
+  const { output } = context
+  const accuracy = view.accuracy ?? null
+  const model = join(folder.path, 'model.onnx')
+  output.record({ type: 'result', job: view.job, state: view.state, accuracy, step: view.step, out: folder.path, model })
+  if (view.state === 'failed') throw new GradmeshError(`job ${view.job} failed: ${view.message ?? 'no reason was given'}`)
+  if (view.state !== 'done') {
+    if (folder.resumable) output.line(`go on with: mesh train --resume ${quote(folder.path)}`)
+    return context.exitCode === INTERRUPTED ? INTERRUPTED : 1
+  }
+  if (view.accuracy !== undefined) output.line(`test accuracy ${percent(view.accuracy)}`)
+  output.line(`model ${model}`)
+  if (flags.minAccuracy !== undefined && !((view.accuracy ?? 0) >= flags.minAccuracy)) {
+    throw new GradmeshError(`the test accuracy ${percent(view.accuracy ?? 0)} is under --min-accuracy ${percent(flags.minAccuracy)}`)
+  }
+  return 0
+}
+
+/** Ctrl-C while another process holds the job: it goes on. */
+function stopFollowing(context: Context, job: string): (abort: () => void) => void {
+  return abort => {
+    context.output.endLive()
+    context.output.line(
+      `no longer following; the job goes on. Follow it: mesh logs ${job}; stop it: mesh stop ${job}; its results: mesh fetch ${job} --out DIR`
+    )
+    abort()
+  }
+}
+
+/** Ctrl-C while this process holds the job: a checkpoint, an orderly end, the way to go on. */
+function stopJob(context: Context, service: NodeService, job: string): (abort: () => void) => void {
+  return abort => {
+    context.exitCode = INTERRUPTED
+    context.output.endLive()
+    context.output.line('stopping with a checkpoint; Ctrl-C again stops at once')
+    service.stop(job).catch(error => {
+      context.output.error(error)
+      abort()
+    })
+  }
+}
+
+/** For a shell, where it must be quoted. */
+function quote(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+}

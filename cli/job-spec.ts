@@ -1,0 +1,130 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { JobSpec, Schedule } from '../actors/training/service-types.ts'
+import { InvalidParametersError } from '../common/index.ts'
+
+/** The flags of `mesh train` that describe the job, as the command line gives them. */
+export interface JobFlags {
+  model?: string
+  data?: string
+  strategy?: string
+  trainers?: number | 'all'
+  epochs?: number
+  batch?: number
+  globalBatch?: number
+  lr?: number
+  momentum?: number
+  weightDecay?: number
+  optimizerForm?: 'caffe' | 'pytorch'
+  schedule?: 'fixed' | 'step'
+  gamma?: number
+  stepSize?: number
+  seed?: number
+  onSplit?: 'wait' | 'continue'
+  wait?: boolean
+  logEvery?: number
+  scaleLr?: boolean
+  checkpointEvery?: number
+  name?: string
+}
+
+/** What a flag is when neither the command line nor the run that is resumed says it. */
+export const defaults = {
+  strategy: 'allreduce',
+  trainers: 'all',
+  epochs: 3,
+  batch: 32,
+  lr: 0.01,
+  momentum: 0.9,
+  weightDecay: 0,
+  optimizerForm: 'pytorch',
+  schedule: { policy: 'fixed' },
+  seed: 1,
+  onSplit: 'wait',
+  wait: false,
+  logEvery: 10,
+  scaleLr: false
+} as const satisfies Partial<JobSpec>
+
+/**
+ * The job that `flags` describe.
+ *
+ * @param earlier - the job whose run is resumed: it stands for every flag that is not given
+ * @param cwd - what a relative folder in `data` starts from
+ * @throws InvalidParametersError naming the flag that is missing or contradicts another
+ */
+export function jobSpec(flags: JobFlags, cwd: string, earlier?: JobSpec): JobSpec {
+  if (flags.batch !== undefined && flags.globalBatch !== undefined) {
+    throw new InvalidParametersError('--batch is per trainer and --global-batch for all of them together: give one of the two')
+  }
+  const model = flags.model ?? earlier?.model
+  const data = flags.data === undefined ? earlier?.data : absoluteData(flags.data, cwd)
+  if (model === undefined) throw new InvalidParametersError('--model is missing; for example --model lenet')
+  if (data === undefined) throw new InvalidParametersError('--data is missing; for example --data digits')
+  const spec: JobSpec = {
+    ...defaults,
+    ...earlier,
+    ...defined({
+      strategy: flags.strategy,
+      trainers: flags.trainers,
+      epochs: flags.epochs,
+      lr: flags.lr,
+      momentum: flags.momentum,
+      weightDecay: flags.weightDecay,
+      optimizerForm: flags.optimizerForm,
+      seed: flags.seed,
+      onSplit: flags.onSplit,
+      wait: flags.wait,
+      logEvery: flags.logEvery,
+      scaleLr: flags.scaleLr,
+      checkpointEvery: flags.checkpointEvery,
+      name: flags.name
+    }),
+    model,
+    data,
+    schedule: schedule(flags, earlier?.schedule)
+  }
+  delete spec.resume
+  if (flags.batch !== undefined) {
+    spec.batch = flags.batch
+    delete spec.globalBatch
+  } else if (flags.globalBatch !== undefined || spec.globalBatch !== undefined) {
+    spec.globalBatch = flags.globalBatch ?? (spec.globalBatch as number)
+    delete spec.batch
+  }
+  if (spec.scaleLr && spec.globalBatch !== undefined) {
+    throw new InvalidParametersError('--scale-lr follows the total batch as the group changes; with --global-batch that never changes')
+  }
+  return spec
+}
+
+function schedule(flags: JobFlags, earlier: Schedule | undefined): Schedule {
+  const before = earlier?.policy === 'step' ? earlier : undefined
+  const policy = flags.schedule ?? earlier?.policy ?? 'fixed'
+  if (policy === 'fixed') {
+    if (flags.gamma !== undefined || flags.stepSize !== undefined) {
+      throw new InvalidParametersError('--gamma and --step-size belong to --schedule step')
+    }
+    return { policy }
+  }
+  const stepSize = flags.stepSize ?? before?.stepSize
+  if (stepSize === undefined) throw new InvalidParametersError('--schedule step takes --step-size: after how many steps the rate falls')
+  return { policy, gamma: flags.gamma ?? before?.gamma ?? 0.1, stepSize }
+}
+
+/**
+ * `data` with a folder relative to `cwd` made absolute, because the node that opens it was started elsewhere. One that is not there
+ * stays: it may lie under one of the node's data roots.
+ */
+function absoluteData(data: string, cwd: string): string {
+  const [, name, path, query = ''] = /^(\w+):([^?]+)(\?.*)?$/s.exec(data) ?? []
+  if (path === undefined || path.includes('\0')) return data
+  const absolute = resolve(cwd, path)
+  return existsSync(absolute) ? `${name}:${absolute}${query}` : data
+}
+
+function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }
+}
