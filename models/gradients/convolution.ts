@@ -32,7 +32,10 @@ export function spread(e: Emitter, g: string, weights: string, window: Window, i
       const over = (n - 1) * window.strides[i] + reach - window.padsBegin[i] - whole
       padsEnd[i] = Math.max(0, over)
       extra[i] = Math.max(0, -over)
-    } else if (window.strides[i] !== 1) openAxes.push(i)
+    } else if (window.strides[i] !== 1) {
+      padsEnd[i] = 0
+      openAxes.push(i)
+    }
   }
   const attributes = {
     kernel_shape: window.kernel,
@@ -55,7 +58,7 @@ export function spread(e: Emitter, g: string, weights: string, window: Window, i
       )
 }
 
-/** `name` with zeros at the end of its axes up to the shape of `like`. */
+/** `name` cut or filled with zeros at the end of its spatial axes to the shape of `like`. */
 function padToShape(e: Emitter, name: string, like: string): string {
   const rank = e.shape(name).length
   const missing = e.op('Sub', [e.op('Shape', [like], { start: 2 }), e.op('Shape', [name], { start: 2 })])

@@ -106,7 +106,7 @@ export function unbroadcast(e: Emitter, gradient: string, target: string): strin
   const axes: number[] = []
   for (let i = 0; i < from.length; i++) {
     const d = i < lead ? 1 : to[i - lead]
-    if (d === from[i]) continue
+    if (d === from[i] && i >= lead) continue
     if (d !== 1) return unbroadcastAtRunTime(e, gradient, target)
     axes.push(i)
   }

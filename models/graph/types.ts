@@ -138,7 +138,7 @@ export interface Graph {
 }
 
 /** The operator set that graphs are built in, and that loaded ones are brought to. */
-export const OPSET = 21
+export const OPSET = 22
 
 /** An empty graph. */
 export function createGraph(name: string, opset = OPSET): Graph {

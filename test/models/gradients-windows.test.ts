@@ -1,0 +1,69 @@
+import t from 'tap'
+import type { Rng } from '../../common/index.ts'
+import type { Attribute, Dim } from '../../models/graph/types.ts'
+import { checkGradient, distinct, normal } from './reference/check.ts'
+import { between, pick, property, sizes } from './reference/property.ts'
+
+/** Window attributes and a spatial shape that they fit. */
+function geometry(rng: Rng, rank: number, options: { dilate: boolean; ceil?: boolean }) {
+  const kernel = sizes(rng, rank, 3)
+  const strides = sizes(rng, rank, 3)
+  const dilations = kernel.map(() => (options.dilate ? between(rng, 1, 2) : 1))
+  const reach = kernel.map((k, i) => (k - 1) * dilations[i] + 1)
+  const attributes: Record<string, Attribute> = { kernel_shape: kernel, strides, dilations }
+  const half = kernel.map(k => rng.int(k))
+  const kind = rng.int(4)
+  if (kind === 1) attributes['pads'] = [...half, ...half]
+  if (kind === 2) attributes['pads'] = [...kernel.map(k => rng.int(k)), ...kernel.map(k => rng.int(k))]
+  if (kind === 3 && !options.ceil) attributes['auto_pad'] = pick(rng, ['SAME_UPPER', 'SAME_LOWER', 'VALID'])
+  // onnxruntime refuses dilations with automatic padding.
+  if (attributes['auto_pad'] !== undefined && attributes['auto_pad'] !== 'VALID') dilations.fill(1)
+  if (options.ceil) attributes['ceil_mode'] = 1
+  const spatial = reach.map((r, i) => r + rng.int(4) + (options.ceil ? strides[i] : 0))
+  return { attributes, kernel, spatial }
+}
+
+for (const rank of [1, 2, 3]) {
+  property(t, `Conv of ${rank} dimensions: groups, strides, dilations, padding`, rank === 3 ? 8 : 16, async (rng, seed) => {
+    const { attributes, kernel, spatial } = geometry(rng, rank, { dilate: true })
+    const group = between(rng, 1, 3)
+    const [per, outputs] = [between(rng, 1, 2), group * between(rng, 1, 2)]
+    const x = normal(rng, [between(rng, 1, 3), per * group, ...spatial])
+    const declared: Dim[] = ['N', ...x.shape.slice(1)]
+    const inputs = [{ value: x, declared }, { value: normal(rng, [outputs, per, ...kernel]) }, { value: normal(rng, [outputs]) }]
+    await checkGradient(seed, rng.int(4) === 0 ? inputs.slice(0, 2) : inputs, (e, x) => e.op('Conv', x, { ...attributes, group }))
+  })
+}
+
+property(t, 'Conv over images of any size', 8, async (rng, seed) => {
+  const x = normal(rng, [2, 2, between(rng, 5, 9), between(rng, 5, 9)])
+  const attributes = { strides: sizes(rng, 2, 3), pads: [1, 1, 1, 1] }
+  const inputs = [{ value: x, declared: ['N', 2, 'H', 'W'] }, { value: normal(rng, [3, 2, 3, 3]) }]
+  await checkGradient(seed, inputs, (e, x) => e.op('Conv', x, attributes))
+})
+
+for (const ceil of [false, true]) {
+  property(t, `MaxPool${ceil ? ' rounding up' : ''}: overlapping windows, padding`, 20, async (rng, seed) => {
+    const { attributes, spatial } = geometry(rng, between(rng, 1, 2), { dilate: !ceil, ceil })
+    const x = distinct(rng, [2, 2, ...spatial])
+    await checkGradient(seed, [{ value: x, declared: ['N', ...x.shape.slice(1)] }], (e, x) => e.op('MaxPool', x, attributes))
+  })
+
+  property(t, `AveragePool${ceil ? ' rounding up' : ''}: overlapping windows, padding`, 20, async (rng, seed) => {
+    const { attributes, spatial } = geometry(rng, between(rng, 1, 2), { dilate: false, ceil })
+    delete attributes['dilations']
+    const x = normal(rng, [2, 2, ...spatial])
+    const count_include_pad = rng.int(2)
+    await checkGradient(seed, [{ value: x, declared: ['N', ...x.shape.slice(1)] }], (e, x) =>
+      e.op('AveragePool', x, { ...attributes, count_include_pad })
+    )
+  })
+}
+
+property(t, 'MaxPool whose windows tile the input', 8, async (rng, seed) => {
+  const kernel = sizes(rng, 2, 3)
+  const x = distinct(rng, [2, 2, kernel[0] * between(rng, 1, 3), kernel[1] * between(rng, 1, 3)])
+  await checkGradient(seed, [{ value: x, declared: ['N', ...x.shape.slice(1)] }], (e, x) =>
+    e.op('MaxPool', x, { kernel_shape: kernel, strides: kernel })
+  )
+})
