@@ -1,10 +1,11 @@
 import { InvalidParametersError } from '../../../common/index.ts'
 import { allreduce } from './allreduce.ts'
+import { gossip } from './gossip.ts'
 import type { ExchangeStrategy } from './strategy.ts'
 
 /** Every strategy by name. A new one is one file and one line here. */
 export const strategies: ReadonlyMap<string, ExchangeStrategy<any>> = new Map<string, ExchangeStrategy<any>>(
-  [allreduce].map(s => [s.name, s])
+  [allreduce, gossip].map(s => [s.name, s])
 )
 
 /**

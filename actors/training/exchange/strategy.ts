@@ -47,8 +47,11 @@ export interface Group {
  * - `group`: a (new) generation starts after `step` applied steps; every earlier transfer, computation and timer is void
  * - `gradients`: what the effect `compute` with the same generation and step asked for lies in arena `gradients`
  * - `landed`, `sent`: a transfer is whole in the receiver's range; the receiver has it, so that the sent range is free
- * - `message`: a small message of a peer's strategy, ordered per pair
- * - `peers`: who of the job's trainers lives; `dead` are those that will never be heard again (declared dead or gone for good)
+ * - `failed`: a transfer broke; the sender does not know whether the receiver has it. Only an asynchronous strategy goes on after
+ *   one: the driver of a synchronous one freezes
+ * - `message`: a small message of a peer's strategy, ordered per pair; one may be lost where a connection breaks
+ * - `peers`: who of the job's trainers lives (with or without this one), and who was declared dead or left since the last such
+ *   event; when a partition heals, one that was declared dead may live again
  * - `freeze`: stop this generation for good; nothing more of it may be applied, the driver drops its transfers
  * - `leave`: this trainer goes in good order; hand on what must not be lost, then be `settled`
  * - `timer`: a timer the strategy set
@@ -58,6 +61,7 @@ export type StrategyEvent =
   | { type: 'gradients'; generation: number; step: number }
   | { type: 'landed'; id: string }
   | { type: 'sent'; id: string }
+  | { type: 'failed'; id: string }
   | { type: 'message'; from: string; body: Uint8Array }
   | { type: 'peers'; alive: string[]; dead: string[] }
   | { type: 'freeze' }

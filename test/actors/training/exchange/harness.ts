@@ -30,6 +30,8 @@ export interface WorldInit {
   /** Mean time of a transfer or message, and of a computation of `trainer`. */
   latency?: number
   computeTime?: (trainer: string) => number
+  /** Probability that a transfer breaks, and that a message is lost. */
+  loss?: number
 }
 
 interface Transfer {
@@ -185,6 +187,10 @@ export class World {
     return -mean * Math.log(1 - this.init.rng.float())
   }
 
+  #lost(): boolean {
+    return this.init.loss !== undefined && this.init.rng.float() < this.init.loss
+  }
+
   #void(trainer: TestTrainer): void {
     trainer.epoch++
     trainer.sends.clear()
@@ -248,8 +254,9 @@ export class World {
         const { epoch } = trainer
         const time = Math.max(this.time + this.#delay(this.init.latency ?? 0.1), this.#lastMessage.get(pair) ?? 0)
         this.#lastMessage.set(pair, time)
+        if (this.#lost()) return
         this.at(time - this.time, () => {
-          if (trainer.epoch === epoch || trainer.dead) this.give(effect.to, { type: 'message', from: name, body })
+          if (trainer.epoch === epoch) this.give(effect.to, { type: 'message', from: name, body })
         })
         return
       }
@@ -291,6 +298,12 @@ export class World {
     this.at(this.#delay(this.init.latency ?? 0.1), () => {
       if (from.epoch !== epochs[0] || to.epoch !== epochs[1] || !from.sends.has(transfer.id) || !to.receives.has(transfer.id)) return
       to.receives.delete(transfer.id)
+      if (this.#lost()) {
+        from.sends.delete(transfer.id)
+        this.give(from.name, { type: 'failed', id: transfer.id })
+        this.give(to.name, { type: 'failed', id: transfer.id })
+        return
+      }
       transfer.delivered = true
       this.#free(to, target.into, `${transfer.id} lands in`)
       view(to.arenas, target.into).set(view(from.arenas, transfer.range))
@@ -299,7 +312,7 @@ export class World {
       this.at(this.#delay(this.init.latency ?? 0.1), () => {
         if (from.epoch !== epochs[0] || from.sends.get(transfer.id) !== transfer) return
         from.sends.delete(transfer.id)
-        this.give(from.name, { type: 'sent', id: transfer.id })
+        this.give(from.name, { type: this.#lost() ? 'failed' : 'sent', id: transfer.id })
       })
       this.give(to.name, { type: 'landed', id: transfer.id })
     })
