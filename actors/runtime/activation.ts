@@ -3,6 +3,9 @@ import { type Address, formatAddress } from './address.ts'
 import type { LocalDefinition } from './definition.ts'
 import { createMailbox, type MailboxEffect, mailboxStep } from './mailbox-core.ts'
 
+/** Turns of a reentrant actor that may be under way at once. */
+const REENTRANT_TURNS = 256
+
 interface Waiting {
   method: string
   argument: unknown
@@ -25,7 +28,7 @@ export class Activation {
   constructor(definition: LocalDefinition<any, any>, target: Address, logger: Logger) {
     this.#definition = definition
     this.#address = target
-    this.#mailbox = createMailbox(definition.mailbox)
+    this.#mailbox = createMailbox(definition.mailbox, definition.reentrant === true ? REENTRANT_TURNS : 1)
     this.#state = Promise.resolve().then(() => definition.create({ key: target.key, logger, signal: this.#ended.signal }))
     // A failed create is reported to each caller; without this line it would end the process first.
     this.#state.catch(() => {})

@@ -35,6 +35,8 @@ export interface LocalDefinition<State, Calls extends CallTable> {
       argument: Parameters<Calls[M]>[0]
     ) => ReturnType<Calls[M]> | Promise<Awaited<ReturnType<Calls[M]>>>
   }
+  /** Turns may interleave where a method awaits: a call chain may come back to the actor in mid-turn. @default false */
+  reentrant?: boolean
   /** Messages that may wait. @default MAX_MAILBOX */
   mailbox?: number
 }

@@ -4,8 +4,10 @@ import { MAX_MAILBOX } from '../../common/index.ts'
 export interface MailboxState {
   limit: number
   waiting: string[]
-  /** Id of the message whose turn it is. */
-  current: string | undefined
+  /** Turns that may be under way at once: 1, or more for an actor that said it is reentrant. */
+  turns: number
+  /** Ids of the messages whose turn it is. */
+  current: Set<string>
   closed: boolean
 }
 
@@ -19,26 +21,28 @@ export type MailboxEvent =
 
 export type MailboxEffect = { type: 'turn'; id: string } | { type: 'refuse'; id: string; reason: 'overloaded' | 'closed' }
 
-export function createMailbox(limit = MAX_MAILBOX): MailboxState {
-  return { limit, waiting: [], current: undefined, closed: false }
+export function createMailbox(limit = MAX_MAILBOX, turns = 1): MailboxState {
+  return { limit, waiting: [], turns, current: new Set(), closed: false }
 }
 
-/** One actor's mailbox: bounded, first in first out, one turn at a time. */
+/** One actor's mailbox: bounded, first in first out, one turn at a time unless the actor is reentrant. */
 export function mailboxStep(s: MailboxState, event: MailboxEvent): MailboxEffect[] {
   switch (event.type) {
     case 'arrived':
       if (s.closed) return [{ type: 'refuse', id: event.id, reason: 'closed' }]
-      if (s.current === undefined) {
-        s.current = event.id
+      if (s.current.size < s.turns) {
+        s.current.add(event.id)
         return [{ type: 'turn', id: event.id }]
       }
       if (s.waiting.length >= s.limit) return [{ type: 'refuse', id: event.id, reason: 'overloaded' }]
       s.waiting.push(event.id)
       return []
     case 'finished': {
-      if (s.current !== event.id) return []
-      s.current = s.waiting.shift()
-      return s.current === undefined ? [] : [{ type: 'turn', id: s.current }]
+      if (!s.current.delete(event.id)) return []
+      const next = s.waiting.shift()
+      if (next === undefined) return []
+      s.current.add(next)
+      return [{ type: 'turn', id: next }]
     }
     case 'cancelled': {
       const i = s.waiting.indexOf(event.id)

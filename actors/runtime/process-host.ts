@@ -29,6 +29,7 @@ export class ProcessHost {
   readonly #timers = new Map<string, () => void>()
   #child: ChildProcess | undefined
   #peer: IpcPeer | undefined
+  #up = false
   #ready: PromiseWithResolvers<void> = Promise.withResolvers()
   #exited: PromiseWithResolvers<void> = Promise.withResolvers()
 
@@ -41,6 +42,11 @@ export class ProcessHost {
 
   get pid(): number | undefined {
     return this.#child?.pid
+  }
+
+  /** Whether the process is up and answers calls. */
+  get ready(): boolean {
+    return this.#up
   }
 
   get phase(): string {
@@ -81,8 +87,10 @@ export class ProcessHost {
     const peer = new IpcPeer(child, this.#init.route)
     this.#peer = peer
     child.on('message', (message: IpcMessage) => {
-      if (message.type === 'ready') this.#ready.resolve()
-      else peer.receive(message)
+      if (message.type === 'ready') {
+        this.#up = true
+        this.#ready.resolve()
+      } else peer.receive(message)
     })
     const tail: string[] = []
     const log = (data: Buffer) => {
@@ -99,6 +107,7 @@ export class ProcessHost {
     child.once('close', (code, signal) => {
       const reason = `the process of ${actor}/${key} ended (${signal ?? `exit code ${code}`})${tail.length > 0 ? `: ${tail[tail.length - 1]}` : ''}`
       this.#child = undefined
+      this.#up = false
       this.#peer = undefined
       this.#ready.promise.catch(() => {})
       this.#ready.reject(new CrashedError(reason))

@@ -1,0 +1,486 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { decode, encode } from 'cborg'
+import { createRng, type Logger, NotFoundError, OverloadedError, systemClock, UnreachableError } from '../../../common/index.ts'
+import type { Mesh } from '../../../mesh/index.ts'
+import { type ActorType, actor, type Runtime } from '../../runtime/index.ts'
+import { Job, Node } from '../actors.ts'
+import { strategyNamed } from '../exchange/index.ts'
+import type { JobCalls } from '../job/definition.ts'
+import { evaluatorOf } from '../job/group.ts'
+import { JobActor } from '../job/job-actor.ts'
+import { type Slot, slotName } from '../job/job-core.ts'
+import { type GroupRecord, groupRecord, type JobRecord, jobRecord, parseGenerationKey, voterReport } from '../job/records.ts'
+import type { JobEvent } from '../service-types.ts'
+import { Trainer, type TrainerNotice } from '../trainer/definition.ts'
+import type { NodeCalls } from './definition.ts'
+import { Files } from './file-exchange.ts'
+import { type JobResult, jobResultSchema, LocalJob } from './local-job.ts'
+
+/** Between two looks at which jobs this node watches over, ms. */
+const WATCH = 200
+/** A frozen trainer answers at once; one that does not is ended, so that it certainly stands still, ms. */
+const FREEZE_DEADLINE = 1500
+/** Days that a job and its result stay known. */
+const RECORD_TTL = 14 * 86_400_000
+
+export interface AgentInit {
+  mesh: Mesh
+  runtime: Runtime
+  logger: Logger
+  stateDir: string
+  dataRoots?: string[]
+  bulkListen(): string[]
+}
+
+/** What one node does for training: runs trainers on its devices, votes for them, watches over the jobs whose actor it hosts. */
+export class NodeAgent {
+  readonly #init: AgentInit
+  readonly #jobs = new Map<string, LocalJob>()
+  /** Who holds a device, by its id. */
+  readonly #ledger = new Map<string, string>()
+  readonly #offs: (() => void)[] = []
+  readonly #jobType: ActorType<JobCalls>
+  readonly files: Files
+  #closed = false
+  #cancelWatch: (() => void) | undefined
+
+  constructor(init: AgentInit) {
+    this.#init = init
+    this.#jobType = this.#defineJob()
+    this.files = new Files({ mesh: init.mesh, logger: init.logger, folder: join(init.stateDir, 'jobs'), job: id => this.#jobs.get(id) })
+  }
+
+  /** Registers the actors and begins to follow the jobs of the mesh. */
+  start(): void {
+    const { mesh, runtime } = this.#init
+    // A job is its submitter's to state; how it ends, anybody's: whoever evaluates it, or stops it.
+    mesh.records.define('job', { owner: 'first', kept: true })
+    mesh.records.define('job-control', { owner: 'any', kept: true })
+    mesh.records.define('job-files', { owner: 'any', kept: true })
+    runtime.register(this.#jobType)
+    runtime.register(this.#defineNode())
+    runtime.register(Trainer)
+    this.#offs.push(
+      mesh.agreement.registerReporter('job/', key => this.#report(key)),
+      mesh.agreement.onDecided((key, decision) => this.#decided(key, decision.value)),
+      mesh.records.on('job', record => this.#learnJob(record.payload)),
+      mesh.records.on('job-control', record => this.#learnControl(record.key, record.payload))
+    )
+    for (const record of mesh.records.list('job')) this.#learnJob(record.payload)
+    for (const record of mesh.records.list('job-control')) this.#learnControl(record.key, record.payload)
+    this.files.start()
+    this.#watch()
+  }
+
+  /** Hands this node's trainers back before it goes: their jobs form generations without them. */
+  async drain(): Promise<void> {
+    for (const job of this.#jobs.values()) {
+      for (const local of [...job.trainers.values()]) {
+        const { trainer } = local
+        await this.#dismiss(job, local.slot)
+        if (trainer !== undefined)
+          await this.#init.runtime
+            .at(Job, job.record.job)
+            .call('gone', trainer)
+            .catch(() => {})
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancelWatch?.()
+    for (const off of this.#offs) off()
+    this.files.close()
+    for (const job of this.#jobs.values()) job.actor?.end()
+    await this.#init.runtime.close()
+    for (const job of this.#jobs.values()) {
+      await job.journal.flush()
+      job.journal.close()
+    }
+  }
+
+  get jobs(): LocalJob[] {
+    return [...this.#jobs.values()]
+  }
+
+  /** @throws NotFoundError */
+  job(id: string): LocalJob {
+    const exact = this.#jobs.get(id)
+    if (exact !== undefined) return exact
+    const matches = [...this.#jobs.values()].filter(j => j.record.job.startsWith(id) || j.record.spec.name === id)
+    if (matches.length === 1) return matches[0]!
+    const known = [...this.#jobs.keys()]
+    throw new NotFoundError(
+      matches.length > 1
+        ? `${matches.length} jobs begin with ${id}: give more of the name`
+        : `no job is named ${id}${known.length > 0 ? `; known: ${known.slice(-10).join(', ')}` : '; mesh jobs lists those there are'}`
+    )
+  }
+
+  /** Devices of this node that no trainer holds. */
+  freeDevices(): string[] {
+    const own = this.#init.mesh.capabilities(this.#init.mesh.peer)?.devices ?? []
+    return own.map(d => d.id).filter(id => !this.#ledger.has(id))
+  }
+
+  /** Makes a job known to the mesh. */
+  async submit(record: JobRecord): Promise<void> {
+    await this.#init.mesh.records.put('job', record.job, jobRecord.encode(record), { ttl: RECORD_TTL, durable: true })
+  }
+
+  /** Asks everybody to bring a job to its end. */
+  async stop(job: string): Promise<void> {
+    await this.#control(`${job}/stop`, { at: Date.now() })
+  }
+
+  slots(): Slot[] {
+    const { mesh } = this.#init
+    return mesh.alive().flatMap(node => {
+      const capabilities = mesh.capabilities(node)
+      if (capabilities === undefined) return []
+      const free = node === mesh.peer ? this.freeDevices() : capabilities.free
+      return capabilities.devices.map(d => ({ node, device: d.id, free: free.includes(d.id) }))
+    })
+  }
+
+  #control(key: string, value: object): Promise<unknown> {
+    return Promise.resolve(this.#init.mesh.records.put('job-control', key, encode(value), { ttl: RECORD_TTL, durable: true }))
+  }
+
+  #learnJob(payload: Uint8Array): void {
+    if (this.#closed) return
+    try {
+      const record = jobRecord.decode(payload)
+      if (this.#jobs.has(record.job)) return
+      const job = new LocalJob(record, join(this.#init.stateDir, 'jobs'))
+      this.#jobs.set(record.job, job)
+      void mkdir(job.folder, { recursive: true }).then(() => this.files.discover(job))
+      for (const control of this.#init.mesh.records.list('job-control')) {
+        if (control.key.startsWith(`${record.job}/`)) this.#learnControl(control.key, control.payload)
+      }
+    } catch (error) {
+      this.#init.logger.warn(`a job record is ignored: ${(error as Error).message}`)
+    }
+  }
+
+  #learnControl(key: string, payload: Uint8Array): void {
+    const slash = key.lastIndexOf('/')
+    const job = this.#jobs.get(key.slice(0, slash))
+    if (job === undefined) return
+    if (key.endsWith('/stop')) {
+      job.stopping = true
+      return
+    }
+    const parsed = jobResultSchema.safeParse(decodeOrUndefined(payload))
+    if (!parsed.success || job.result !== undefined) return
+    job.result = parsed.data
+    void this.#finish(job)
+  }
+
+  /** A job is over: its trainers here stop and its journal ends. */
+  async #finish(job: LocalJob): Promise<void> {
+    job.actor?.end()
+    job.actor = undefined
+    await this.#init.runtime.deactivate(Job, job.record.job)
+    await Promise.all([...job.trainers.keys()].map(slot => this.#dismiss(job, slot)))
+    await job.journal.flush()
+    job.journal.close()
+  }
+
+  /** Which jobs this node watches over follows from the view alone. */
+  #watch(): void {
+    const { mesh, runtime } = this.#init
+    for (const job of this.#jobs.values()) {
+      const mine = job.result === undefined && runtime.owner(Job.name, job.record.job) === mesh.peer
+      if (mine) {
+        runtime.activate(this.#jobType, job.record.job)
+        if (job.stopping && !job.ending) void this.#end(job)
+      } else if (job.actor !== undefined) {
+        job.actor.end()
+        job.actor = undefined
+        void runtime.deactivate(Job, job.record.job)
+      }
+    }
+    if (!this.#closed) this.#cancelWatch = systemClock.setTimer(WATCH, () => this.#watch())
+  }
+
+  /** Ends a job that was asked to stop: its evaluator writes a checkpoint. */
+  async #end(job: LocalJob): Promise<void> {
+    job.ending = true
+    const trainers = job.actor?.trainers ?? []
+    const evaluator = evaluatorOf(
+      job.record.job,
+      trainers.map(t => t.trainer)
+    )
+    const target = trainers.find(t => t.trainer === evaluator)
+    let checkpoint: { name: string; step: number } | undefined
+    let message = 'stopped'
+    if (target !== undefined) {
+      try {
+        checkpoint = await this.#init.runtime
+          .at(Node, target.node, { node: target.node })
+          .call('checkpoint', { job: job.record.job, slot: target.slot }, { deadline: 30_000 })
+      } catch (error) {
+        message = `stopped without a checkpoint: ${(error as Error).message}`
+      }
+    }
+    await this.#result(job, {
+      state: 'stopped',
+      message,
+      step: checkpoint?.step ?? job.group?.resume.step ?? 0,
+      samples: job.latest.samples,
+      ...(checkpoint === undefined ? {} : { checkpoint: checkpoint.name }),
+      finished: Date.now()
+    })
+  }
+
+  async #result(job: LocalJob, result: JobResult): Promise<void> {
+    if (job.result !== undefined) return
+    this.#emit(job, {
+      type: 'state',
+      job: job.record.job,
+      state: result.state,
+      ...(result.message === '' ? {} : { message: result.message })
+    })
+    await job.journal.flush()
+    await this.#control(`${job.record.job}/result`, result)
+  }
+
+  #emit(job: LocalJob, event: JobEvent): void {
+    job.add(event)
+  }
+
+  #defineJob(): ActorType<JobCalls> {
+    return actor<JobActor, JobCalls>('job', {
+      create: async ({ key }) => {
+        const job = this.#jobs.get(key)
+        if (job === undefined) throw new NotFoundError(`job ${key} is not known here yet`)
+        if (job.result !== undefined) throw new NotFoundError(`job ${key} is over: ${job.result.state}`)
+        const made = new JobActor(job.record, strategyNamed(job.record.spec.strategy).synchronous, this.#ports(job))
+        job.actor = made
+        await made.begin()
+        return made
+      },
+      destroy: made => made.end(),
+      calls: {
+        enrol: ({ state }, request) => state.enrol(request),
+        gone: ({ state }, trainer) => state.gone(trainer),
+        unfit: ({ state }, { slot, reason }) => state.unfit(slot, reason),
+        complain: ({ state }, generation) => state.complain(generation),
+        status: ({ state }) => state.status()
+      }
+    })
+  }
+
+  #ports(job: LocalJob): ConstructorParameters<typeof JobActor>[2] {
+    const { mesh, runtime, logger } = this.#init
+    const node = (peer: string) => runtime.at(Node, peer, { node: peer })
+    const id = job.record.job
+    return {
+      clock: systemClock,
+      random: createRng(`${mesh.peer}/${id}`),
+      logger: logger.child(`job/${id}`),
+      agreement: mesh.agreement,
+      alive: () => mesh.alive(),
+      left: () =>
+        mesh
+          .members()
+          .filter(m => m.state === 'left')
+          .map(m => m.peer),
+      slots: () => this.slots(),
+      group: () => job.group,
+      start: ({ node: peer, slot, device }) => node(peer).call('start', { job: id, slot, device }, { deadline: 5000 }),
+      dismiss: ({ node: peer, slot }) => node(peer).call('dismiss', { job: id, slot }),
+      decided: group => this.#learnGroup(group),
+      emit: event => this.#emit(job, event),
+      fail: message => void this.#result(job, { state: 'failed', message, step: 0, samples: job.latest.samples, finished: Date.now() }),
+      start0: () => this.files.startProgress(job)
+    }
+  }
+
+  #defineNode(): ActorType<NodeCalls> {
+    const { mesh } = this.#init
+    const own = (key: string) => {
+      if (key !== mesh.peer) throw new UnreachableError(`this is node ${mesh.peer}, not ${key}`)
+    }
+    return actor<null, NodeCalls>('node', {
+      // A trainer that writes a checkpoint tells its node about the file in mid-call.
+      reentrant: true,
+      create: ({ key }) => {
+        own(key)
+        return null
+      },
+      calls: {
+        start: (_, request) => this.#start(request),
+        dismiss: (_, { job, slot }) => this.#dismiss(this.job(job), slot),
+        certify: ({ from }, { job, slot, peer }) => {
+          own(from)
+          const local = this.job(job).trainers.get(slot)
+          if (local === undefined) throw new NotFoundError(`no trainer was started in ${slot}`)
+          local.trainer = peer
+          return { mesh: mesh.name, certificate: mesh.certifyTrainer(peer) }
+        },
+        checkpoint: async (_, { job, slot }) => {
+          const host = this.job(job).trainers.get(slot)?.host
+          if (host === undefined) throw new NotFoundError(`no trainer runs in ${slot}`)
+          return (await host.call('checkpoint', null, mesh.peer, { deadline: 25_000 })) as { name: string; step: number }
+        },
+        notice: ({ from }, { job, slot, notice }) => {
+          own(from)
+          return this.#notice(this.job(job), slot, notice)
+        }
+      }
+    })
+  }
+
+  async #start({ job: id, slot, device }: { job: string; slot: string; device: string }): Promise<void> {
+    const { mesh, runtime, dataRoots } = this.#init
+    const job = this.job(id)
+    if (job.result !== undefined || this.#closed) throw new NotFoundError(`job ${id} is over`)
+    if (job.trainers.has(slot)) return
+    const found = mesh.capabilities(mesh.peer)?.devices.find(d => d.id === device)
+    if (found === undefined || slotName({ node: mesh.peer, device }) !== slot) throw new NotFoundError(`this node has no device ${device}`)
+    const holder = this.#ledger.get(device)
+    if (holder !== undefined) throw new OverloadedError(`device ${device} is held by job ${holder}`)
+    this.#ledger.set(device, id)
+    this.#publishFree()
+    try {
+      const resume = await this.files.resumePaths(job)
+      const provider = found.kind === 'cpu' ? 'cpu' : (found.providers.find(p => p !== 'cpu') ?? 'cpu')
+      const host = runtime.spawn(
+        Trainer,
+        `${id}/${slot}`,
+        {
+          job: jobRecord.encode(job.record),
+          slot,
+          provider,
+          folder: job.folder,
+          listen: this.#init.bulkListen(),
+          ...(dataRoots === undefined ? {} : { dataRoots }),
+          ...(resume === undefined ? {} : { resume })
+        },
+        {
+          env: found.kind === 'gpu' && found.uuid !== undefined ? { CUDA_VISIBLE_DEVICES: found.uuid } : {},
+          onExit: (reason, final) => this.#exited(job, slot, reason, final)
+        }
+      )
+      job.trainers.set(slot, { slot, device, trainer: undefined, host })
+    } catch (error) {
+      this.#ledger.delete(device)
+      this.#publishFree()
+      throw error
+    }
+  }
+
+  async #dismiss(job: LocalJob, slot: string): Promise<void> {
+    const local = job.trainers.get(slot)
+    if (local === undefined) return
+    job.trainers.delete(slot)
+    await this.#init.runtime.stop(Trainer, `${job.record.job}/${slot}`)
+    this.#ledger.delete(local.device)
+    this.#publishFree()
+  }
+
+  /** A trainer's process ended by itself. */
+  #exited(job: LocalJob, slot: string, reason: string, final: boolean): void {
+    const local = job.trainers.get(slot)
+    if (local === undefined) return
+    this.#emit(job, { type: 'log', level: 'warn', message: reason, node: this.#init.mesh.peer })
+    const { trainer } = local
+    local.trainer = undefined
+    if (trainer !== undefined) {
+      this.#init.runtime
+        .at(Job, job.record.job)
+        .call('gone', trainer)
+        .catch(() => {})
+    }
+    if (final) void this.#dismiss(job, slot)
+  }
+
+  #publishFree(): void {
+    if (!this.#closed) this.#init.mesh.publishCapabilities({ free: this.freeDevices() })
+  }
+
+  async #notice(job: LocalJob, slot: string, notice: TrainerNotice): Promise<void> {
+    switch (notice.type) {
+      case 'events':
+        for (const event of notice.events) this.#emit(job, event)
+        break
+      case 'files':
+        await this.files.offer(job, notice.names)
+        break
+      case 'finished':
+        await this.#result(job, {
+          state: 'done',
+          message: '',
+          step: notice.step,
+          samples: notice.samples,
+          accuracy: notice.accuracy,
+          loss: notice.loss,
+          finished: Date.now()
+        })
+        break
+      case 'failed': {
+        this.#emit(job, { type: 'log', level: 'error', message: notice.message, node: this.#init.mesh.peer })
+        if (!notice.opening) {
+          job.trainers.get(slot)?.host.crash()
+          break
+        }
+        await this.#dismiss(job, slot)
+        await this.#init.runtime.at(Job, job.record.job).call('unfit', { slot, reason: notice.message })
+      }
+    }
+  }
+
+  #decided(key: string, value: Uint8Array): void {
+    if (parseGenerationKey(key) === undefined) return
+    try {
+      this.#learnGroup(groupRecord.decode(value))
+    } catch (error) {
+      this.#init.logger.warn(`a decided record is ignored: ${(error as Error).message}`)
+    }
+  }
+
+  /** Remembers the latest group of a job and tells its members here. */
+  #learnGroup(group: GroupRecord): void {
+    const job = this.#jobs.get(group.job)
+    if (job === undefined || group.generation <= (job.group?.generation ?? 0)) return
+    job.group = group
+    const bytes = groupRecord.encode(group)
+    for (const member of group.members) {
+      job
+        .trainerNamed(member.trainer)
+        ?.host.call('group', bytes, this.#init.mesh.peer)
+        .catch(() => {})
+    }
+  }
+
+  /** Before this node promises generation g, its trainers stand still in all earlier ones. */
+  async #report(key: string): Promise<Uint8Array> {
+    const parsed = parseGenerationKey(key)
+    const job = parsed === undefined ? undefined : this.#jobs.get(parsed.job)
+    if (parsed === undefined || job === undefined) return voterReport.encode({ trainers: [] })
+    const reports = await Promise.all(
+      [...job.trainers.values()].map(async local => {
+        if (!local.host.ready) return undefined
+        try {
+          return (await local.host.call('freeze', parsed.generation, this.#init.mesh.peer, { deadline: FREEZE_DEADLINE })) as any
+        } catch {
+          local.host.crash()
+          return undefined
+        }
+      })
+    )
+    return voterReport.encode({ trainers: reports.filter(r => r !== undefined) })
+  }
+}
+
+function decodeOrUndefined(payload: Uint8Array): unknown {
+  try {
+    return decode(payload)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,248 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MalformedError } from '../../../common/index.ts'
+import { type Dataset, openDataset, type Split, sampleOrder } from '../../../datasets/index.ts'
+import { exportModel, type Graph, initialise, type TrainingGraph, trainingGraph } from '../../../models/index.ts'
+import type { JobRecord, Progress } from '../job/records.ts'
+import { createOptimizer, type Optimizer, rateAt } from '../optimizers/index.ts'
+import { createArenas, floats, stateHash, TAIL, type TrainerArenas } from './arenas.ts'
+import type { Evaluation } from './definition.ts'
+import { type Batch, createEngine, type Engine, type Outcome } from './engine.ts'
+import { modelNamed } from './model-name.ts'
+import { readSafetensors, writeSafetensors } from './safetensors.ts'
+
+/** Samples of one evaluation request; more would hold up a training step that waits behind it. */
+const EVALUATION_BATCH = 256
+
+export interface RunInit {
+  job: JobRecord
+  provider: string
+  threads: number
+  dataRoots?: string[]
+  /** Folder that checkpoints and the model are written to. */
+  folder: string
+  resume?: { state: string; manifest: string }
+  signal?: AbortSignal
+}
+
+/** The state of one training run on one device: data, model, arenas, engine, optimizer, progress. It knows nothing of peers. */
+export class TrainingRun {
+  readonly job: JobRecord
+  readonly dataset: Dataset
+  readonly graph: Graph
+  readonly training: TrainingGraph
+  readonly arenas: TrainerArenas
+  readonly engine: Engine
+  readonly #optimizer: Optimizer
+  readonly #folder: string
+  progress: Progress = { step: 0, epoch: 0, position: 0 }
+  /** Whether the arenas hold a state of the run. */
+  initialised = false
+  #order: { epoch: number; ids: Uint32Array } | undefined
+  #spare: Batch[] = []
+
+  private constructor(
+    init: RunInit,
+    dataset: Dataset,
+    graph: Graph,
+    training: TrainingGraph,
+    arenas: TrainerArenas,
+    engine: Engine,
+    optimizer: Optimizer
+  ) {
+    this.job = init.job
+    this.#folder = init.folder
+    this.dataset = dataset
+    this.graph = graph
+    this.training = training
+    this.arenas = arenas
+    this.engine = engine
+    this.#optimizer = optimizer
+  }
+
+  /**
+   * Opens the data, builds the model and starts the engine.
+   *
+   * @throws InvalidParametersError when the data is not what the job was submitted with
+   */
+  static async open(init: RunInit): Promise<TrainingRun> {
+    const { spec, fingerprint } = init.job
+    const dataset = await openDataset(spec.data, { dataRoots: init.dataRoots, signal: init.signal })
+    if (dataset.fingerprint.digest !== fingerprint.digest) {
+      throw new MalformedError(`${spec.data}: this node finds other data than the job was submitted with; make the copies equal`)
+    }
+    const graph = modelNamed(spec.model, { shape: dataset.shape, classes: dataset.classes })
+    const training = trainingGraph(graph)
+    const optimizer = createOptimizer(
+      { name: 'sgd', form: spec.optimizerForm, momentum: spec.momentum, weightDecay: spec.weightDecay },
+      training.layout
+    )
+    const arenas = createArenas({ parameters: training.layout.total, optimizer: training.layout.total * optimizer.stateArenas })
+    const engine = await createEngine({
+      graph: training,
+      provider: init.provider,
+      threads: init.threads,
+      parameters: arenas.parameters,
+      gradients: arenas.gradients
+    })
+    return new TrainingRun(init, dataset, graph, training, arenas, engine, optimizer)
+  }
+
+  /** Begins at step 0 with the seed's parameters, equal on every trainer. */
+  fromSeed(): void {
+    initialise(this.training.layout, this.job.spec.seed, this.arenas.parameters)
+    this.arenas.optimizer.fill(0)
+    this.progress = { step: 0, epoch: 0, position: 0 }
+    this.initialised = true
+  }
+
+  hash(): string {
+    return this.initialised ? stateHash(this.arenas.parameters, this.arenas.optimizer) : ''
+  }
+
+  /** Positions of an epoch's order as a batch. */
+  read(epoch: number, start: number, end: number): Batch {
+    if (this.#order?.epoch !== epoch) {
+      this.#order = { epoch, ids: sampleOrder(this.dataset.train.count, this.job.spec.seed, epoch) }
+    }
+    return this.#fill(this.dataset.train, this.#order.ids.subarray(start, end))
+  }
+
+  /** Gradients of the summed loss over positions [start, end) of an epoch, into arena `gradients`; zeros when there are none. */
+  async compute(batch: Batch): Promise<Outcome> {
+    if (batch.count === 0) {
+      this.arenas.gradients.fill(0)
+      return { lossSum: 0, denominator: 0, correct: 0, computeMs: 0, batch }
+    }
+    const outcome = await this.engine.forwardBackward(batch)
+    this.#spare.push(outcome.batch)
+    return outcome
+  }
+
+  /** Sums behind the gradients: of this trainer before the exchange, of all after it. */
+  tail(): { lossSum: number; denominator: number; correct: number } {
+    const [lossSum, denominator, correct] = this.arenas.gradients.subarray(this.training.layout.total, this.training.layout.total + TAIL)
+    return { lossSum: lossSum!, denominator: denominator!, correct: correct! }
+  }
+
+  /** One optimizer step with arena `gradients`, divided by its tail's denominator. @param scale - of the rate */
+  apply(scale: number): void {
+    const { denominator } = this.tail()
+    const rate = rateAt(this.job.spec.schedule, this.job.spec.lr, this.progress.step) * scale
+    this.progress = { ...this.progress, step: this.progress.step + 1 }
+    if (denominator === 0) return
+    this.#optimizer.apply({
+      parameters: this.arenas.parameters,
+      gradients: this.arenas.gradients,
+      state: this.arenas.optimizer,
+      rate,
+      scale: 1 / denominator
+    })
+  }
+
+  /** Scores parameters on the whole test split. They are copied first: training may go on meanwhile. */
+  async evaluate(parameters: Float32Array = this.arenas.parameters, signal?: AbortSignal): Promise<Evaluation> {
+    const copy = floats(parameters.length)
+    copy.set(parameters)
+    const { test } = this.dataset
+    let lossSum = 0
+    let denominator = 0
+    let correct = 0
+    for (let start = 0; start < test.count; start += EVALUATION_BATCH) {
+      signal?.throwIfAborted()
+      const ids = Array.from({ length: Math.min(EVALUATION_BATCH, test.count - start) }, (_, i) => start + i)
+      const outcome = await this.engine.forward(this.#fill(test, ids), copy)
+      this.#spare.push(outcome.batch)
+      lossSum += outcome.lossSum
+      denominator += outcome.denominator
+      correct += outcome.correct
+    }
+    return { accuracy: correct / test.count, loss: lossSum / denominator }
+  }
+
+  /** Writes a checkpoint of the present state. @returns its name and its files, relative to the job's folder */
+  async checkpoint(extra: Record<string, unknown>): Promise<{ name: string; files: string[] }> {
+    const name = String(this.progress.step).padStart(8, '0')
+    const folder = join(this.#folder, 'checkpoints', name)
+    const { layout } = this.training
+    const parameters = this.arenas.parameters.slice()
+    const optimizer = this.arenas.optimizer.slice()
+    const manifest = {
+      format: 'gradmesh-checkpoint/1',
+      job: this.job.job,
+      ...this.progress,
+      seed: this.job.spec.seed,
+      optimizer: { name: 'sgd', form: this.job.spec.optimizerForm, momentum: this.job.spec.momentum },
+      spec: this.job.spec,
+      parameters: layout.total,
+      ...extra
+    }
+    await mkdir(folder, { recursive: true })
+    await writeSafetensors(join(folder, 'state.safetensors'), [
+      ...layout.parameters.map(p => ({ name: p.name, shape: p.shape, data: parameters.subarray(p.offset, p.offset + p.size) })),
+      { name: '@optimizer', shape: [optimizer.length], data: optimizer }
+    ])
+    await writeAtomically(join(folder, 'manifest.json'), JSON.stringify(manifest, null, 2) + '\n')
+    return { name, files: [`checkpoints/${name}/state.safetensors`, `checkpoints/${name}/manifest.json`] }
+  }
+
+  /**
+   * Takes up a checkpoint.
+   *
+   * @throws MalformedError when it does not fit the model
+   */
+  async restore(path: string, progress: Progress): Promise<void> {
+    const { tensors } = await readSafetensors(path)
+    for (const p of this.training.layout.parameters) {
+      const tensor = tensors.get(p.name)
+      if (tensor?.data.length !== p.size)
+        throw new MalformedError(`${path}: parameter ${p.name} is missing or has another shape than the model's`)
+      this.arenas.parameters.set(tensor.data, p.offset)
+    }
+    const optimizer = tensors.get('@optimizer')
+    if (optimizer?.data.length !== this.arenas.optimizer.length)
+      throw new MalformedError(`${path}: the optimizer's state is missing or has another size`)
+    this.arenas.optimizer.set(optimizer.data)
+    this.progress = { ...progress }
+    this.initialised = true
+  }
+
+  /** Writes `model.onnx`, which any runtime opens. @returns its name below the job's folder */
+  async exportModel(parameters: Float32Array, evaluation: Evaluation): Promise<string> {
+    const bytes = exportModel(this.graph, this.training.layout, parameters, {
+      job: this.job.job,
+      step: String(this.progress.step),
+      accuracy: String(evaluation.accuracy),
+      data: this.job.spec.data
+    })
+    await mkdir(this.#folder, { recursive: true })
+    await writeAtomically(join(this.#folder, 'model.onnx'), bytes)
+    return 'model.onnx'
+  }
+
+  async close(): Promise<void> {
+    await this.engine.close()
+  }
+
+  #fill(split: Split, ids: ArrayLike<number>): Batch {
+    const size = this.dataset.shape.reduce((a, b) => a * b, 1)
+    const i = this.#spare.findIndex(b => b.labels.length >= ids.length)
+    const batch =
+      i >= 0 ? this.#spare.splice(i, 1)[0]! : { data: new Float32Array(ids.length * size), labels: new Int32Array(ids.length), count: 0 }
+    // Two buffers circulate while training, one more while evaluating.
+    if (this.#spare.length > 4) this.#spare.shift()
+    split.read(ids, batch.data, batch.labels)
+    return { ...batch, count: ids.length }
+  }
+}
+
+async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.${process.pid}.part`
+  try {
+    await writeFile(temporary, content, { flush: true })
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}

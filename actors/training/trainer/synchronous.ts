@@ -1,0 +1,281 @@
+import { AbortedError, type Clock, type Logger, type Rng } from '../../../common/index.ts'
+import { stepSlice } from '../../../datasets/index.ts'
+import { strategyNamed } from '../exchange/index.ts'
+import { evaluatorOf } from '../job/group.ts'
+import type { GroupRecord } from '../job/records.ts'
+import { bytesOf, resizeArenas, TAIL } from './arenas.ts'
+import type { Batch, Outcome } from './engine.ts'
+import { ExchangeDriver, transferName } from './exchange-driver.ts'
+import type { TrainerMessage } from './messages.ts'
+import type { Peers } from './peers.ts'
+import type { Reporter } from './reporter.ts'
+import type { TrainingRun } from './run.ts'
+
+/** What a session is made of. */
+export interface SessionInit {
+  run: TrainingRun
+  /** This trainer's name. */
+  self: string
+  peers: Peers
+  reporter: Reporter
+  clock: Clock
+  random: Rng
+  logger: Logger
+  /** A channel to this trainer broke in mid-generation. */
+  fault(trainer: string, error: Error): void
+}
+
+interface Slice {
+  epoch: number
+  start: number
+  end: number
+  total: number
+}
+
+/**
+ * One generation of a synchronous job on one trainer: connects to the others, takes the state the generation begins with if this
+ * trainer has another, and trains until the epochs are over or the generation ends.
+ */
+export class SynchronousSession {
+  readonly group: GroupRecord
+  readonly #init: SessionInit
+  readonly #ended = new AbortController()
+  readonly #driver: ExchangeDriver
+  readonly #rank: number
+  readonly #wanting = new Set<string>()
+  readonly #evaluates: boolean
+  /** The slice whose gradients are being exchanged. */
+  #slice: Slice | undefined
+  #next: { slice: Slice; batch: Batch } | undefined
+  #outcome: Outcome | undefined
+  #computed = 0
+  #serving = false
+
+  constructor(init: SessionInit, group: GroupRecord) {
+    this.#init = init
+    this.group = group
+    this.#rank = group.members.findIndex(m => m.trainer === init.self)
+    this.#evaluates =
+      evaluatorOf(
+        group.job,
+        group.members.map(m => m.trainer)
+      ) === init.self
+    const strategy = strategyNamed(group.algorithm)
+    const state = strategy.create({})
+    resizeArenas(init.run.arenas, strategy.arenas(state, { size: init.run.arenas.parameters.length, tail: TAIL, members: group.members }))
+    this.#driver = new ExchangeDriver(strategy, state, {
+      clock: init.clock,
+      random: init.random,
+      logger: init.logger,
+      arenas: init.run.arenas,
+      channel: trainer => init.peers.channel(trainer),
+      compute: () => void this.#compute().catch(error => this.#failed(error)),
+      apply: () => this.#apply(),
+      message: (to, body) => init.peers.send(to, { type: 'strategy', generation: group.generation, body }),
+      report: () => {},
+      fault: (trainer, error) => init.fault(trainer, error)
+    })
+  }
+
+  /** Whether this trainer scores the model and writes it out. */
+  get evaluates(): boolean {
+    return this.#evaluates
+  }
+
+  /** Whether the generation has ended here. */
+  get over(): boolean {
+    return this.#ended.signal.aborted
+  }
+
+  /** The channel to a member closed: nothing of this generation can go on over it. */
+  channelLost(peer: string): void {
+    if (this.over || !this.#serving || !this.group.members.some(m => m.trainer === peer)) return
+    this.#init.fault(peer, new Error('the channel closed'))
+  }
+
+  /** Runs until the session's epochs are trained or it is ended. */
+  async begin(): Promise<void> {
+    const { run, peers, self } = this.#init
+    const others = this.group.members.filter(m => m.trainer !== self)
+    peers.allow(others.map(m => m.trainer))
+    await peers.connect(others, this.#ended.signal)
+    await this.#takeState()
+    this.#ended.signal.throwIfAborted()
+    const members = this.group.members.map(({ trainer }) => ({ trainer }))
+    this.#serving = true
+    for (const trainer of this.#wanting) this.#giveState(trainer)
+    this.#driver.start(
+      {
+        job: this.group.job,
+        generation: this.group.generation,
+        self,
+        members,
+        rank: this.#rank,
+        size: run.arenas.parameters.length,
+        tail: TAIL
+      },
+      run.progress.step
+    )
+  }
+
+  /** Ends the generation here: when this returns nothing of it is applied any more. */
+  end(): void {
+    this.#driver.freeze()
+    this.#ended.abort(new AbortedError(`generation ${this.group.generation} has ended`))
+    for (const m of this.group.members)
+      this.#init.peers.channel(m.trainer)?.cancel(id => id.startsWith(transferName(this.group.generation, '')))
+  }
+
+  message(from: string, message: TrainerMessage): void {
+    if (!this.group.members.some(m => m.trainer === from)) return
+    if (message.type === 'strategy') this.#driver.event({ type: 'message', from, body: message.body })
+    else if (message.type === 'state') {
+      if (this.#serving) this.#giveState(from)
+      else this.#wanting.add(from)
+    }
+  }
+
+  /** Brings this trainer to the state that the generation begins with. */
+  async #takeState(): Promise<void> {
+    const { run, peers, self, logger } = this.#init
+    const { resume } = this.group
+    const { step, epoch, position } = resume
+    if (resume.from.length === 0) {
+      // Nobody had a state: everybody begins from the checkpoint or the seed, which each of them has at hand.
+      if (!run.initialised || run.progress.step !== step) await this.#init.reporter.initial()
+      run.progress = { step, epoch, position }
+      return
+    }
+    if (resume.from.includes(self)) return
+    const donor = resume.from[this.#rank % resume.from.length]!
+    logger.debug(`takes the state of step ${step} from ${donor}`)
+    const channel = peers.channel(donor)
+    if (channel === undefined) throw new AbortedError(`the channel to ${donor} is gone`)
+    run.initialised = false
+    const signal = this.#ended.signal
+    const landing = this.#stateArenas().map(([name, arena]) =>
+      channel.receive(transferName(this.group.generation, `state/${name}`), bytesOf(arena), { signal })
+    )
+    peers.send(donor, { type: 'state', generation: this.group.generation })
+    try {
+      await Promise.all(landing)
+    } catch (error) {
+      if (!signal.aborted) this.#init.fault(donor, error as Error)
+      throw error
+    }
+    run.progress = { step, epoch, position }
+    run.initialised = true
+    const hash = run.hash()
+    if (hash !== resume.hash) throw new Error(`the state taken from ${donor} has hash ${hash}, the group agreed on ${resume.hash}`)
+  }
+
+  #giveState(to: string): void {
+    const channel = this.#init.peers.channel(to)
+    // Parameters stay as they are meanwhile: no step can be applied before the newcomer takes part.
+    for (const [name, arena] of this.#stateArenas()) {
+      channel
+        ?.send(transferName(this.group.generation, `state/${name}`), bytesOf(arena), { signal: this.#ended.signal })
+        .catch(error => this.#ended.signal.aborted || this.#init.fault(to, error))
+    }
+  }
+
+  #stateArenas(): [string, Float32Array][] {
+    const { parameters, optimizer } = this.#init.run.arenas
+    return optimizer.length > 0
+      ? [
+          ['parameters', parameters],
+          ['optimizer', optimizer]
+        ]
+      : [['parameters', parameters]]
+  }
+
+  #sliceAt(epoch: number, position: number): Slice {
+    const { spec } = this.#init.run.job
+    const { start, end, total } = stepSlice({
+      count: this.#init.run.dataset.train.count,
+      position,
+      world: this.group.members.length,
+      rank: this.#rank,
+      batch: spec.batch ?? 1,
+      ...(spec.globalBatch === undefined ? {} : { globalBatch: spec.globalBatch })
+    })
+    return { epoch, start, end, total }
+  }
+
+  async #compute(): Promise<void> {
+    const { run, reporter } = this.#init
+    const { epoch, position } = run.progress
+    await this.#atBorders()
+    if (this.#ended.signal.aborted) return
+    if (epoch >= run.job.spec.epochs) return
+    const slice = this.#sliceAt(epoch, position)
+    const ahead = this.#next
+    this.#next = undefined
+    const batch = ahead?.slice.epoch === epoch && ahead.slice.start === slice.start ? ahead.batch : run.read(epoch, slice.start, slice.end)
+    this.#slice = slice
+    const running = run.compute(batch)
+    // The next batch is read while the engine works on this one.
+    const count = run.dataset.train.count
+    const following = position + slice.total
+    if (following < count) {
+      const next = this.#sliceAt(epoch, following)
+      this.#next = { slice: next, batch: run.read(epoch, next.start, next.end) }
+    }
+    const outcome = await running
+    if (this.#ended.signal.aborted) return
+    this.#outcome = outcome
+    this.#computed = this.#init.clock.now()
+    reporter.computed(outcome.computeMs)
+    this.#driver.event({ type: 'gradients', generation: this.group.generation, step: run.progress.step + 1 })
+  }
+
+  #apply(): void {
+    const { run, reporter, clock, peers } = this.#init
+    const slice = this.#slice!
+    run.apply(this.#scale())
+    const position = run.progress.position + slice.total
+    const over = position >= run.dataset.train.count
+    run.progress = over ? { ...run.progress, epoch: slice.epoch + 1, position: 0 } : { ...run.progress, position }
+    const { lossSum, denominator } = run.tail()
+    reporter.applied({
+      rank: this.#rank,
+      epoch: slice.epoch,
+      step: run.progress.step,
+      samples: slice.epoch * run.dataset.train.count + position,
+      loss: denominator > 0 ? lossSum / denominator : 0,
+      trained: slice.end - slice.start,
+      computeMs: this.#outcome?.computeMs ?? 0,
+      exchangeMs: clock.now() - this.#computed,
+      bytesSent: this.group.members.reduce((sum, m) => sum + (peers.channel(m.trainer)?.statistics.bytesSent ?? 0), 0)
+    })
+    if (over) reporter.epochOver = { epoch: slice.epoch, committed: position }
+  }
+
+  /** What is due between two steps: the end of an epoch, a checkpoint, the end of the run. */
+  async #atBorders(): Promise<void> {
+    const { run, reporter } = this.#init
+    const { spec } = run.job
+    const finished = run.progress.epoch >= spec.epochs
+    const over = reporter.epochOver
+    reporter.epochOver = undefined
+    const due =
+      spec.checkpointEvery === undefined ? over !== undefined : run.progress.step % spec.checkpointEvery === 0 && run.progress.step > 0
+    if (!this.#evaluates) return
+    if (over !== undefined) reporter.epoch(over.epoch, over.committed, 0)
+    // A generation that begins at the very end has its evaluator score the model again: the last one may have died before it did.
+    if (over !== undefined || finished) {
+      const evaluation = await run.evaluate(run.arenas.parameters, this.#ended.signal)
+      reporter.evaluation(run.progress.epoch - 1, run.progress.step, evaluation)
+      if (due || finished) await reporter.checkpoint({ generation: this.group.generation, strategy: { name: this.group.algorithm } })
+      if (finished) await reporter.finish(run.arenas.parameters, evaluation)
+    } else if (due) await reporter.checkpoint({ generation: this.group.generation, strategy: { name: this.group.algorithm } })
+  }
+
+  #scale(): number {
+    return this.#init.run.job.spec.scaleLr ? this.group.members.length / this.group.founders : 1
+  }
+
+  #failed(error: Error): void {
+    if (!this.#ended.signal.aborted) this.#init.reporter.failed(error)
+  }
+}
