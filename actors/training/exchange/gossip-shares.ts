@@ -180,6 +180,7 @@ function merge(state: GossipState, { weight, clock, slot }: IncomingShare, effec
     effects.push({ type: 'report', name: 'staleness', value: staleness })
   }
   state.weight += weight
+  payDebt(state)
   state.clock = Math.max(state.clock, clock)
   effects.push({ type: 'report', name: 'weight', value: state.weight })
 }
@@ -197,8 +198,15 @@ function voided(state: GossipState, from: string, share: number, effects: Strate
   const unconfirmed = state.unconfirmed.get(from)
   if (unconfirmed?.share !== share) return
   state.unconfirmed.delete(from)
-  state.weight = Math.max(0, state.weight - unconfirmed.weight)
+  state.debt += unconfirmed.weight
+  payDebt(state)
   effects.push({ type: 'report', name: 'weight', value: state.weight })
+}
+
+function payDebt(state: GossipState): void {
+  const paid = Math.min(state.debt, state.weight / 2)
+  state.debt -= paid
+  state.weight -= paid
 }
 
 /** A transfer broke: the sender sends anew when its timer fires, so that a broken channel is not tried in a loop. */

@@ -46,8 +46,10 @@ export interface GossipState {
   free: number[]
   /** Last merged share of each sender: one that is offered again is only acknowledged again. */
   merged: Map<string, number>
-  /** Merged shares whose sender may still take them back; their weight counts here and is not given on. */
+  /** Merged shares whose sender may still take them back; their weight counts here and is not given on while the sender seems to live. */
   unconfirmed: Map<string, { share: number; weight: number }>
+  /** Weight to give up that was given on before its sender, back from the dead, had it taken back; paid as weight comes in. */
+  debt: number
   /** Newcomers that asked for a share and wait for the one in flight. */
   joiners: Set<string>
   /** Neighbours that refused a leaver's weight. */
@@ -63,9 +65,9 @@ export const pendingId = (state: GossipState, pending: PendingShare) => idOf(sta
 export const landingId = (from: string, incoming: IncomingShare) => idOf(from, incoming)
 
 /** Weight that may be given away: all but what a sender may still take back. */
-export function givable({ weight, unconfirmed }: GossipState): number {
+export function givable({ weight, unconfirmed, neighbours }: GossipState): number {
   let locked = 0
-  for (const share of unconfirmed.values()) locked += share.weight
+  for (const name of neighbours) locked += unconfirmed.get(name)?.weight ?? 0
   return Math.max(0, weight - locked)
 }
 

@@ -13,8 +13,9 @@ import type { ExchangeStrategy, Group, StrategyEffect } from './strategy.ts'
  *     x_r ← x_r + (1 + τ/n)⁻¹ · w_s/(w_r + w_s) · (x_s − x_r);  w_r ← w_r + w_s
  *
  * Σw is conserved with what is in flight. A sender keeps a share on its books until it is acknowledged, and takes it back when the
- * receiver refuses or is declared dead. A receiver acknowledges until the sender confirms, and gives nothing of an unconfirmed share
- * on; so it can give the share up if the sender, thinking it dead, had taken it back.
+ * receiver refuses or seems dead. A receiver acknowledges until the sender confirms, and gives nothing of an unconfirmed share on while
+ * the sender seems to live: so it can give the share up if the sender had taken it back. Where both had thought the other dead and the
+ * weight is gone already, the receiver owes it and pays out of what it is given next.
  *
  * - Messages: `offer` with each share, `ack`, `confirm`, `refuse`, `void`; `join` from a newcomer to a random neighbour. Each is
  *   repeated until answered.
@@ -53,6 +54,7 @@ export const gossip: ExchangeStrategy<GossipState> = {
       free: [],
       merged: new Map(),
       unconfirmed: new Map(),
+      debt: 0,
       joiners: new Set(),
       refused: new Set()
     }
