@@ -4,12 +4,28 @@ import { AbortedError, GradmeshError, InvalidParametersError, UnreachableError, 
 import type { BulkChannel, BulkEndpoint } from './channel.ts'
 import { encodeFrame, FrameType, RefuseReason } from './frames.ts'
 import { greetingSink } from './greeting.ts'
-import { BULK_PROTOCOL, MAX_CANDIDATE_LENGTH, MAX_CANDIDATES, MAX_UNDECIDED, MAX_UNDECIDED_PER_PEER, UNDECIDED_TIMEOUT } from './limits.ts'
+import {
+  BULK_PROTOCOL,
+  CONNECT_TIMEOUT,
+  MAX_CANDIDATE_LENGTH,
+  MAX_CANDIDATES,
+  MAX_UNDECIDED,
+  MAX_UNDECIDED_PER_PEER,
+  UNDECIDED_TIMEOUT
+} from './limits.ts'
 import { type Dialer, Link, type LinkContext, refuse } from './link.ts'
 import { StreamPipe } from './pipe.ts'
 import { Wire, type WireOptions } from './wire.ts'
 
-export interface BulkEndpointOptions extends WireOptions {}
+/** Settings of an endpoint; the defaults are in `limits.ts`. */
+export interface BulkEndpointOptions extends WireOptions {
+  /** Resolves once both ends of a new connection may speak; rejects with AdmissionError. @default at once */
+  admitted?(connection: Connection): Promise<unknown>
+  /** Time a stream of a peer may stay undecided, ms: not yet allowed, or a dial of our own to the same peer under way. @default 15000 */
+  undecidedTimeout?: number
+  /** Time a dial may take until the peer has accepted, ms. @default 20000 */
+  connectTimeout?: number
+}
 
 /**
  * An endpoint on a started host. It registers the bulk protocol there; a host has one endpoint.
@@ -20,8 +36,9 @@ export function createBulkEndpoint(host: Libp2p, options: BulkEndpointOptions = 
 
 class StreamEndpoint implements BulkEndpoint, LinkContext {
   readonly self: string
+  readonly connectTimeout: number
   readonly #host: Libp2p
-  readonly #options: WireOptions
+  readonly #options: BulkEndpointOptions
   readonly #registered: Promise<void>
   readonly #links = new Map<string, Link>()
   readonly #callbacks = new Set<(channel: BulkChannel) => void>()
@@ -31,10 +48,11 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
   #lastAttempt = 0
   #closed = false
 
-  constructor(host: Libp2p, options: WireOptions) {
+  constructor(host: Libp2p, options: BulkEndpointOptions) {
     this.#host = host
     this.#options = options
     this.self = host.peerId.toString()
+    this.connectTimeout = options.connectTimeout ?? CONNECT_TIMEOUT
     this.#registered = host.handle(BULK_PROTOCOL, (stream, connection) => this.#onStream(stream, connection), {
       maxInboundStreams: 4,
       maxOutboundStreams: 4
@@ -109,6 +127,7 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
     const connection = await this.#open(peer, parseCandidates(peer, candidates), signal)
     let accepted = false
     try {
+      await this.#options.admitted?.(connection)
       const stream = await connection.newStream(BULK_PROTOCOL, { signal }).catch(error => {
         if (error?.name === 'UnsupportedProtocolError') {
           throw new VersionError(`bulk: ${peer} does not speak ${BULK_PROTOCOL}; both ends must run the same version of gradmesh`)
@@ -181,7 +200,7 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
       const link = this.#links.get(peer)
       if (link?.holds(wire)) link.expire(wire)
       else wire.fail(new UnreachableError(`bulk: ${peer} opened a stream and did not greet`))
-    }, UNDECIDED_TIMEOUT)
+    }, this.#options.undecidedTimeout ?? UNDECIDED_TIMEOUT)
     timer.unref()
     this.#undecided.set(wire, { peer, timer })
     wire.onEnd(() => this.decided(wire))

@@ -47,8 +47,11 @@ export class Landing {
     if (this.#byId.has(id)) {
       throw new InvalidParametersError(`bulk: a region for transfer ${id} of ${this.#peer} is already named; wait for it or cancel it`)
     }
-    if (this.#byHandle.size + this.#revoked.size >= MAX_REGIONS) {
-      throw new OverloadedError(`bulk: ${MAX_REGIONS} regions are named for ${this.#peer}; wait for some before naming transfer ${id}`)
+    // the peer has read a revocation before it reads the next grant, so that revoked regions do not count against its bound
+    if (this.#byHandle.size >= MAX_REGIONS || this.#byHandle.size + this.#revoked.size >= 2 * MAX_REGIONS) {
+      throw new OverloadedError(
+        `bulk: too many regions are named for ${this.#peer} (${MAX_REGIONS}); wait for some before naming transfer ${id}`
+      )
     }
     const handle = this.#freeHandle()
     const region: Region = { id, handle, into, length: into.length, received: 0, open: true, resolve, reject }

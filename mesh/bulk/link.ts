@@ -1,7 +1,6 @@
 import { AbortedError, AdmissionError, FencedError, type GradmeshError, OverloadedError, UnreachableError } from '../../common/index.ts'
 import type { BulkChannel } from './channel.ts'
 import { encodeFrame, FrameType, RefuseReason } from './frames.ts'
-import { CONNECT_TIMEOUT } from './limits.ts'
 import { StreamChannel } from './stream-channel.ts'
 import type { Wire } from './wire.ts'
 
@@ -9,6 +8,8 @@ import type { Wire } from './wire.ts'
 export interface LinkContext {
   /** This trainer's peer id. */
   readonly self: string
+  /** Time a dial may take until the peer has accepted, ms. */
+  readonly connectTimeout: number
   /** Whether `peer` may have a channel now. */
   allowed(peer: string): boolean
   /** A number above all that this endpoint gave before. */
@@ -153,9 +154,10 @@ export class Link {
     this.#latestAttempt = attempt
     const dial: Dial = { attempt, controller: new AbortController(), waiters: new Set(), yielded: false }
     this.#dial = dial
+    const limit = this.#context.connectTimeout
     const timer = setTimeout(() => {
-      this.#dialFailed(dial, new UnreachableError(`bulk: ${this.peer} did not accept a channel within ${CONNECT_TIMEOUT / 1000} s`))
-    }, CONNECT_TIMEOUT)
+      this.#dialFailed(dial, new UnreachableError(`bulk: ${this.peer} did not accept a channel within ${limit / 1000} s`))
+    }, limit)
     const { signal } = dial.controller
     signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
     this.#context
