@@ -19,7 +19,7 @@ const BLOCK = 128
 
 /**
  * CIFAR-10 (Krizhevsky 2009) in its binary form: records of a label byte and 3,072 picture bytes, red, green and blue planes. Values are
- * (byte − mean) / 64 with the mean of each channel over the training files.
+ * (byte − mean) / 32 with the mean of each channel over the training files.
  *
  * @throws NotFoundError when a file is missing, MalformedError when one is truncated or holds a label over 9
  * @see https://www.cs.toronto.edu/~kriz/cifar.html for the format

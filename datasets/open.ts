@@ -29,7 +29,7 @@ const shapes32: DrawnKind = {
   version: 1,
   shape: SHAPES32_SHAPE,
   classes: 10,
-  scaling: { mean: [128, 128, 128], scale: COLOUR_SCALE },
+  scaling: { mean: [96, 96, 96], scale: COLOUR_SCALE },
   train: 10_000,
   test: 2000,
   drawer: shapeDrawer

@@ -51,8 +51,8 @@ export const shapes32Classes = ['disc', 'ring', 'square', 'triangle', 'cross', '
 /**
  * Draws coloured shapes and textures. Sample `id` depends on (seed, id) alone; in each block of ten ids every class comes once.
  *
- * Colours say nothing about the class: figure and ground take any two that differ enough, the ground shades from one colour to another, the figure
- * is turned by any angle and of some size, a stroke in a third colour may cross it, and noise lies over all.
+ * Colours say nothing about the class: the figure takes any that is brighter than the ground, which shades from one colour to another. The figure
+ * is turned by up to 33° and may be mirrored, its size and place vary, strokes in another colour may cross it, and noise lies over all.
  */
 export function shapeDrawer(seed: number): Draw {
   const clutter: Sheet = { side: SIDE, ink: new Float32Array(PLANE) }
@@ -78,11 +78,11 @@ export function shapeDrawer(seed: number): Draw {
 function paint(label: number, colours: Float64Array, clutter: Float32Array, rng: Rng, into: Uint8Array, offset: number): void {
   const figure = figures[label]!
   const texture = label >= FIRST_TEXTURE
-  const [cos, sin] = turn(2 * rng.float() - 1)
+  const [cos, sin] = turn(0.3 * (2 * rng.float() - 1))
   const flip = rng.float() < 0.5 ? -1 : 1
   const size = 7 + 5.5 * rng.float()
-  const cx = (SIDE - 1) / 2 + (2 * rng.float() - 1) * 5
-  const cy = (SIDE - 1) / 2 + (2 * rng.float() - 1) * 5
+  const cx = (SIDE - 1) / 2 + (2 * rng.float() - 1) * 3.5
+  const cy = (SIDE - 1) / 2 + (2 * rng.float() - 1) * 3.5
   const patch = 10 + 10 * rng.float()
   const noise = 10 + 40 * rng.float()
   // the ground's shade along a direction, 0 … 1 over the picture
@@ -108,24 +108,26 @@ function paint(label: number, colours: Float64Array, clutter: Float32Array, rng:
   }
 }
 
-/** Two colours of the ground, one of the figure that differs from both by at least 90 in the sum over the channels, one of the clutter. */
+/**
+ * Two colours of the ground, any one of the figure that is brighter than both by at least 120 in the sum over the channels, any one of the clutter.
+ */
 function pickColours(rng: Rng, colours: Float64Array): void {
-  for (let c = 0; c < 3; c++) {
-    colours[c] = 255 * rng.float()
-    colours[3 + c] = clamp(colours[c]! + 120 * (rng.float() - 0.5), 255)
-    colours[9 + c] = 255 * rng.float()
-  }
-  let difference = 0
-  while (difference < 90) {
-    let first = 0
-    let second = 0
+  let ground = 0
+  let shaded = 0
+  let figure = 0
+  while (figure - Math.max(ground, shaded) < 120) {
+    ground = 0
+    shaded = 0
+    figure = 0
     for (let c = 0; c < 3; c++) {
-      const value = 255 * rng.float()
-      colours[6 + c] = value
-      first += Math.abs(value - colours[c]!)
-      second += Math.abs(value - colours[3 + c]!)
+      colours[c] = 200 * rng.float()
+      colours[3 + c] = clamp(colours[c]! + 120 * (rng.float() - 0.5), 255)
+      colours[6 + c] = 255 * rng.float()
+      colours[9 + c] = 255 * rng.float()
+      ground += colours[c]!
+      shaded += colours[3 + c]!
+      figure += colours[6 + c]!
     }
-    difference = Math.min(first, second)
   }
 }
 
