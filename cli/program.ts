@@ -54,8 +54,10 @@ export async function run(args: string[], world: World): Promise<number> {
     await program(context).parseAsync(args, { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) return usageError(error, output)
-    output.error(error)
+    output.endLive()
+    // The user knows: it was their wish.
     if (error instanceof AbortedError) return INTERRUPTED
+    output.error(error)
     return error instanceof GradmeshError ? error.exitCode : 1
   }
   output.endLive()

@@ -40,8 +40,12 @@ export class RunFolder {
   /** Content of the files that have been fetched. */
   readonly #fetched = new Map<string, string>()
 
-  private constructor(path: string) {
+  /** The topmost folder that was made for this one. */
+  readonly #made: string | undefined
+
+  private constructor(path: string, made?: string) {
     this.path = path
+    this.#made = made
     this.#metrics = wrap(path, () => openSync(join(path, METRICS), 'a', 0o644))
   }
 
@@ -52,22 +56,18 @@ export class RunFolder {
    * @throws InvalidParametersError when it cannot be written, or holds another run
    */
   static create(path: string, of: { job?: string } = {}): RunFolder {
-    wrap(path, () => mkdirSync(path, { recursive: true }))
+    const made = wrap(path, () => mkdirSync(path, { recursive: true }))
     if (existsSync(join(path, CONFIG)) && (of.job === undefined || readConfig(path).job !== of.job)) {
       throw new InvalidParametersError(`${path} holds another run; give an empty --out, or continue that run with --resume ${path}`)
     }
     // Fetching a job again tells its metrics from the beginning.
     if (of.job !== undefined) wrap(path, () => rmSync(join(path, METRICS), { force: true }))
-    return new RunFolder(path)
+    return new RunFolder(path, made)
   }
 
-  /** The folder of an earlier run, to go on in. @throws InvalidParametersError when it holds none or cannot be written */
-  static resume(path: string): { folder: RunFolder; config: RunConfig; checkpoint: string } {
-    const config = readConfig(path)
-    const checkpoint = newestCheckpoint(path)
-    if (checkpoint === undefined)
-      throw new InvalidParametersError(`${path} holds no complete checkpoint to resume from; train anew with another --out`)
-    return { folder: new RunFolder(path), config, checkpoint }
+  /** The folder of an earlier run, to go on in. @throws InvalidParametersError when it cannot be written */
+  static resume(path: string): RunFolder {
+    return new RunFolder(path)
   }
 
   writeConfig(config: RunConfig): void {
@@ -107,7 +107,11 @@ export class RunFolder {
     const metrics = join(this.path, METRICS)
     if (existsSync(join(this.path, CONFIG)) || statSync(metrics).size > 0) return
     rmSync(metrics)
-    if (readdirSync(this.path).length === 0) rmdirSync(this.path)
+    if (this.#made === undefined) return
+    for (let at = this.path; readdirSync(at).length === 0; at = dirname(at)) {
+      rmdirSync(at)
+      if (at === this.#made) return
+    }
   }
 
   async #fetch(service: NodeService, job: string, file: JobFile, options: CallOptions): Promise<void> {
@@ -136,7 +140,7 @@ export class RunFolder {
 }
 
 /** @throws InvalidParametersError when the folder holds no run */
-export function readConfig(path: string): RunConfig {
+function readConfig(path: string): RunConfig {
   let config: unknown
   try {
     config = JSON.parse(readFileSync(join(path, CONFIG), 'utf8'))
@@ -150,8 +154,16 @@ export function readConfig(path: string): RunConfig {
   return config as RunConfig
 }
 
+/** What a run can go on from. @throws InvalidParametersError when `path` is no run's folder or holds no complete checkpoint */
+export function earlierRun(path: string): { config: RunConfig; checkpoint: string } {
+  const config = readConfig(path)
+  const checkpoint = newestCheckpoint(path)
+  if (checkpoint !== undefined) return { config, checkpoint }
+  throw new InvalidParametersError(`${path} holds no complete checkpoint to resume from; train anew with another --out`)
+}
+
 /** The complete checkpoint with the highest name; names begin with the step, padded to one width. */
-export function newestCheckpoint(path: string): string | undefined {
+function newestCheckpoint(path: string): string | undefined {
   const folder = join(path, CHECKPOINTS)
   if (!existsSync(folder)) return undefined
   return readdirSync(folder)
@@ -162,7 +174,7 @@ export function newestCheckpoint(path: string): string | undefined {
 }
 
 /** Writes a file that is there whole or not at all, also after a power failure. */
-export function writeAtomically(path: string, content: string): void {
+function writeAtomically(path: string, content: string): void {
   const temporary = `${path}.${process.pid}.tmp`
   wrap(dirname(path), () => {
     const file = openSync(temporary, 'w', 0o644)

@@ -11,7 +11,7 @@ import { interruptible } from '../interrupt.ts'
 import { type JobFlags, jobSpec } from '../job-spec.ts'
 import { flag, list, nodeCommand, text } from '../options.ts'
 import { integer, number, oneOf } from '../parse.ts'
-import { RunFolder } from '../run-folder.ts'
+import { earlierRun, RunFolder } from '../run-folder.ts'
 import { percent } from '../terminal/format.ts'
 import type { JobView } from '../terminal/job-view.ts'
 import { nodeLogger } from '../terminal/logger.ts'
@@ -82,8 +82,9 @@ async function train(context: Context, flags: TrainFlags): Promise<void> {
   if (flags.embedded && (flags.detach || flags.node !== undefined)) {
     throw new InvalidParametersError('--embedded trains in this very process: it goes with neither --detach nor --node')
   }
-  const { spec, folder, resumed } = prepare(context, flags)
+  const { spec, folder, resumed } = await prepare(context, flags)
   let begun = false
+  // What the first Ctrl-C does; until the job has begun there is nothing to save.
   let onFirst = (abort: () => void) => abort()
   try {
     await interruptible(
@@ -102,11 +103,13 @@ async function train(context: Context, flags: TrainFlags): Promise<void> {
           }
           folder.writeConfig({ job, spec, version, node: process.version, started: context.date().toISOString(), resumed: resumed ?? null })
           context.output.line(`job ${job}, results in ${folder.path}`)
-          onFirst = place.embedded === undefined ? stopFollowing(context, job) : stopJob(context, place.service, job)
-          const view = await followInto(context, place.service, job, folder, signal)
-          context.exitCode = conclude(context, flags, view, folder)
+          const following = new AbortController()
+          const stop = place.embedded === undefined ? stopFollowing : stopJob
+          onFirst = () => stop(context, place.service, job, following)
+          const view = await followInto(context, place.service, job, folder, AbortSignal.any([signal, following.signal]))
+          conclude(context, flags, view, folder)
         } finally {
-          if (!signal.aborted) await closePlace(place)
+          await closePlace(place)
         }
       }
     )
@@ -117,20 +120,29 @@ async function train(context: Context, flags: TrainFlags): Promise<void> {
 }
 
 /** Everything that can be refused before anything is started. */
-function prepare(context: Context, flags: TrainFlags): { spec: JobSpec; folder?: RunFolder; resumed?: string } {
+async function prepare(context: Context, flags: TrainFlags): Promise<{ spec: JobSpec; folder?: RunFolder; resumed?: string }> {
   if (flags.resume !== undefined) {
     const path = resolve(context.cwd, flags.resume)
     if (flags.out !== undefined && resolve(context.cwd, flags.out) !== path) {
       throw new InvalidParametersError('--resume goes on in the folder it names; leave --out away')
     }
     if (flags.detach) throw new InvalidParametersError('--resume fills the folder it names; leave --detach away')
-    const { folder, config, checkpoint } = RunFolder.resume(path)
+    const { config, checkpoint } = earlierRun(path)
     const spec = { ...jobSpec(flags, context.cwd, config.spec), resume: checkpoint }
+    await checkModel(spec.model)
+    const folder = RunFolder.resume(path)
     return { spec, folder, resumed: checkpoint }
   }
   const spec = jobSpec(flags, context.cwd)
+  await checkModel(spec.model)
   if (flags.detach) return { spec }
   return { spec, folder: RunFolder.create(resolve(context.cwd, flags.out ?? defaultOut(spec, context.date()))) }
+}
+
+async function checkModel(model: string): Promise<void> {
+  const { modelNames } = await import('../../models/index.ts')
+  if ((modelNames as readonly string[]).includes(model)) return
+  throw new InvalidParametersError(`there is no model '${model.slice(0, 100)}'; choose one of ${modelNames.join(', ')}`)
 }
 
 /** `runs/lenet-digits-20260131-235959`. */
@@ -194,7 +206,7 @@ async function followInto(context: Context, service: NodeService, job: string, f
   return view
 }
 
-function conclude(context: Context, flags: TrainFlags, view: JobView, folder: RunFolder): number {
+function conclude(context: Context, flags: TrainFlags, view: JobView, folder: RunFolder): void {
   const { output } = context
   const accuracy = view.accuracy ?? null
   const model = join(folder.path, 'model.onnx')
@@ -202,38 +214,34 @@ function conclude(context: Context, flags: TrainFlags, view: JobView, folder: Ru
   if (view.state === 'failed') throw new GradmeshError(`job ${view.job} failed: ${view.message ?? 'no reason was given'}`)
   if (view.state !== 'done') {
     if (folder.resumable) output.line(`go on with: mesh train --resume ${quote(folder.path)}`)
-    return context.exitCode === INTERRUPTED ? INTERRUPTED : 1
+    if (context.exitCode !== INTERRUPTED) context.exitCode = 1
+    return
   }
   if (view.accuracy !== undefined) output.line(`test accuracy ${percent(view.accuracy)}`)
   output.line(`model ${model}`)
   if (flags.minAccuracy !== undefined && !((view.accuracy ?? 0) >= flags.minAccuracy)) {
     throw new GradmeshError(`the test accuracy ${percent(view.accuracy ?? 0)} is under --min-accuracy ${percent(flags.minAccuracy)}`)
   }
-  return 0
 }
 
 /** Ctrl-C while another process holds the job: it goes on. */
-function stopFollowing(context: Context, job: string): (abort: () => void) => void {
-  return abort => {
-    context.output.endLive()
-    context.output.line(
-      `no longer following; the job goes on. Follow it: mesh logs ${job}; stop it: mesh stop ${job}; its results: mesh fetch ${job} --out DIR`
-    )
-    abort()
-  }
+function stopFollowing({ output }: Context, _: NodeService, job: string, following: AbortController): void {
+  output.endLive()
+  output.line(
+    `no longer following; the job goes on. Follow it: mesh logs ${job}; stop it: mesh stop ${job}; its results: mesh fetch ${job} --out DIR`
+  )
+  following.abort()
 }
 
 /** Ctrl-C while this process holds the job: a checkpoint, an orderly end, the way to go on. */
-function stopJob(context: Context, service: NodeService, job: string): (abort: () => void) => void {
-  return abort => {
-    context.exitCode = INTERRUPTED
-    context.output.endLive()
-    context.output.line('stopping with a checkpoint; Ctrl-C again stops at once')
-    service.stop(job).catch(error => {
-      context.output.error(error)
-      abort()
-    })
-  }
+function stopJob(context: Context, service: NodeService, job: string, following: AbortController): void {
+  context.exitCode = INTERRUPTED
+  context.output.endLive()
+  context.output.line('stopping with a checkpoint; Ctrl-C again stops at once')
+  service.stop(job).catch(error => {
+    context.output.error(error)
+    following.abort()
+  })
 }
 
 /** For a shell, where it must be quoted. */

@@ -110,7 +110,14 @@ export class ControlClient implements NodeService {
       }
       let connected = false
       const outgoing: ClientRequest = request(
-        { socketPath: this.#socket, method, path: API + path, signal, headers: { 'content-type': 'application/json', host: 'node' } },
+        {
+          agent: false,
+          socketPath: this.#socket,
+          method,
+          path: API + path,
+          signal,
+          headers: { 'content-type': 'application/json', host: 'node' }
+        },
         resolve
       )
       outgoing.once('socket', socket => socket.once('connect', () => (connected = true)))

@@ -2,7 +2,15 @@ import { chmod, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { isFinal, type JobSpec, type NodeService } from '../../actors/training/service-types.ts'
-import { GradmeshError, InvalidParametersError, NotFoundError, TooLargeError, toWireError, VersionError } from '../../common/index.ts'
+import {
+  GradmeshError,
+  InvalidParametersError,
+  NotFoundError,
+  TooLargeError,
+  toWireError,
+  UnreachableError,
+  VersionError
+} from '../../common/index.ts'
 import { API, MAX_CONNECTIONS, MAX_REQUEST, socketPath } from './protocol.ts'
 
 export interface ControlServer {
@@ -118,7 +126,7 @@ async function answer(routes: Map<string, Route>, request: IncomingMessage, resp
     await route({ request, response, url, parts, signal: AbortSignal.any([gone.signal, closing]) })
   } catch (error) {
     if (gone.signal.aborted) return
-    refuse(response, error)
+    refuse(response, closing.aborted ? closingError() : error)
   }
 }
 
@@ -134,7 +142,7 @@ async function events(service: NodeService, { response, url, parts, signal }: Pa
         if (event.type === 'state' && isFinal(event.state)) return
       }
     } catch (error) {
-      yield `${JSON.stringify({ type: 'error', error: toWireError(error) })}\n`
+      yield `${JSON.stringify({ type: 'error', error: toWireError(signal.aborted ? closingError() : error) })}\n`
     }
   }
   response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders()
@@ -173,6 +181,11 @@ async function body(request: IncomingMessage): Promise<unknown> {
     // Said below.
   }
   throw new InvalidParametersError('the body of the request is no JSON object')
+}
+
+/** What aborted a call when it was not its caller. */
+function closingError(): UnreachableError {
+  return new UnreachableError('the node is closing; jobs of the mesh go on elsewhere')
 }
 
 function json(response: ServerResponse, value: unknown): void {
