@@ -35,7 +35,8 @@ export interface Enrolment {
 export interface JobState {
   record: JobRecord
   synchronous: boolean
-  started: number
+  /** Until then this activation only listens, unless all of the group have enrolled. */
+  listenUntil: number
   phase: 'waiting' | 'starting' | 'running' | 'paused'
   message: string
   group: GroupRecord | undefined
@@ -71,11 +72,12 @@ export type JobEffect =
   | { type: 'fail'; message: string }
   | { type: 'phase'; phase: JobState['phase']; message: string; missing: string[] }
 
-export function createJob(record: JobRecord, synchronous: boolean, env: Env): JobState {
+/** @param fresh - the job was submitted a moment ago: no trainer of it can run yet, so none is listened for */
+export function createJob(record: JobRecord, synchronous: boolean, fresh: boolean, env: Env): JobState {
   return {
     record,
     synchronous,
-    started: env.now,
+    listenUntil: fresh ? env.now : env.now + LISTEN,
     phase: 'starting',
     message: '',
     group: undefined,
@@ -176,7 +178,8 @@ function think(s: JobState, env: Env): JobEffect[] {
   for (const [slot, since] of s.starting) if (env.now - since > START_TTL) s.starting.delete(slot)
   for (const [slot, until] of s.refused) if (env.now > until) s.refused.delete(slot)
   // Votes and enrolments of what ran before this activation come first; only then is anything missing.
-  if (env.now - s.started < LISTEN && s.trainers.size < minimum(s)) return []
+  const all = s.group?.members.every(m => s.trainers.has(m.trainer)) ?? false
+  if (env.now < s.listenUntil && !all) return []
   const effects = staff(s, env)
   effects.push(...(s.synchronous ? regroup(s, env) : begin(s, env)))
   return effects
@@ -191,10 +194,6 @@ function wanted(s: JobState): number {
     1,
     s.slots.filter(slot => s.alive.includes(slot.node) && (slot.free || used.has(slotName(slot)))).length + s.starting.size
   )
-}
-
-function minimum(s: JobState): number {
-  return s.record.spec.trainers === 'all' ? 1 : s.record.spec.trainers
 }
 
 /** Slots that a trainer could be started on. */

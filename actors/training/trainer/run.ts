@@ -4,7 +4,7 @@ import { MalformedError } from '../../../common/index.ts'
 import { type Dataset, openDataset, type Split, sampleOrder } from '../../../datasets/index.ts'
 import { exportModel, type Graph, initialise, type TrainingGraph, trainingGraph } from '../../../models/index.ts'
 import type { JobRecord, Progress } from '../job/records.ts'
-import { createOptimizer, type Optimizer, rateAt } from '../optimizers/index.ts'
+import { createOptimizer, type Optimizer, parseSchedule, rateAt, type Schedule } from '../optimizers/index.ts'
 import { createArenas, floats, stateHash, TAIL, type TrainerArenas } from './arenas.ts'
 import type { Evaluation } from './definition.ts'
 import { type Batch, createEngine, type Engine, type Outcome } from './engine.ts'
@@ -35,6 +35,7 @@ export class TrainingRun {
   readonly engine: Engine
   readonly #optimizer: Optimizer
   readonly #folder: string
+  readonly #schedule: Schedule
   progress: Progress = { step: 0, epoch: 0, position: 0 }
   /** Whether the arenas hold a state of the run. */
   initialised = false
@@ -52,6 +53,7 @@ export class TrainingRun {
   ) {
     this.job = init.job
     this.#folder = init.folder
+    this.#schedule = parseSchedule(init.job.spec.schedule)
     this.dataset = dataset
     this.graph = graph
     this.training = training
@@ -77,7 +79,7 @@ export class TrainingRun {
       { name: 'sgd', form: spec.optimizerForm, momentum: spec.momentum, weightDecay: spec.weightDecay },
       training.layout
     )
-    const arenas = createArenas({ parameters: training.layout.total, optimizer: training.layout.total * optimizer.stateArenas })
+    const arenas = createArenas({ parameters: training.layout.total, optimizer: optimizer.stateFloats })
     const engine = await createEngine({
       graph: training,
       provider: init.provider,
@@ -128,7 +130,7 @@ export class TrainingRun {
   /** One optimizer step with arena `gradients`, divided by its tail's denominator. @param scale - of the rate */
   apply(scale: number): void {
     const { denominator } = this.tail()
-    const rate = rateAt(this.job.spec.schedule, this.job.spec.lr, this.progress.step) * scale
+    const rate = rateAt(this.#schedule, this.job.spec.lr, this.progress.step) * scale
     this.progress = { ...this.progress, step: this.progress.step + 1 }
     if (denominator === 0) return
     this.#optimizer.apply({

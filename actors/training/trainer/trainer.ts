@@ -64,7 +64,13 @@ export class Trainer {
       .at(Node, context.self, { node: context.self })
       .call('certify', { job: record.job, slot: context.argument.slot, peer: identity.peer })
     const host = await createHost({ authority: savedAuthority(identity, mesh, certificate), listen: context.argument.listen, logger })
-    const trainer = new Trainer(context, record, logger, host, createBulkEndpoint(host))
+    const trainer = new Trainer(
+      context,
+      record,
+      logger,
+      host,
+      createBulkEndpoint(host.libp2p, { admitted: connection => host.admission(connection) })
+    )
     void trainer.#work().catch(error => trainer.#fail(error))
     return trainer
   }
