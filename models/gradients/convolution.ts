@@ -1,4 +1,5 @@
 import { intAttribute } from '../graph/attributes.ts'
+import { product } from '../graph/dims.ts'
 import type { Emitter } from '../graph/emitter.ts'
 import { type Window, windowOf } from '../graph/window.ts'
 import { type Rule, type RuleContext, reshape, sum } from './rule.ts'
@@ -7,8 +8,8 @@ import { concat, offsets, padded, tap } from './windows.ts'
 /*
  * Convolution (Dumoulin & Visin 2016, 4; Chellapilla 2006 for the product form). With windows P, taps K:
  * dX: the transposed convolution of G with the same weights.
- * dW: for each tap, the product of G with what that tap met: slices of the input side by side, one matrix product a sample (and
- *     group), summed over the batch. Measured against one convolution with G as kernel, it wins wherever two threads are to be used.
+ * dW: for each tap, the product of G with what that tap met: slices of the input, one matrix product a sample (and group), summed
+ *     over the batch. One convolution with G as kernel is about as fast with one thread and gets slower with two.
  * dB: the sum of G over batch and windows.
  */
 
@@ -69,8 +70,8 @@ function weightGradient(c: RuleContext, window: Window, group: number): string {
   const { e } = c
   const w = c.shape(1) as number[]
   const [outputs, channels] = [w[0] / group, w[1]]
-  const spatial = window.kernel.length
   const taps = offsets(window.kernel)
+  const count = taps.length
   let x = c.x(0)
   let g = c.g
   if (group > 1) {
@@ -84,26 +85,40 @@ function weightGradient(c: RuleContext, window: Window, group: number): string {
     g = reshape(e, g, [-1, outputs, ...(e.shape(g).slice(2) as number[])])
   }
   const around = padded(e, x, window.padsBegin, window.padsEnd)
-  const met = taps.map(o =>
-    tap(
-      e,
-      around,
-      o.map((i, k) => i * window.dilations[k]),
-      window.strides,
-      g
-    )
-  )
-  const columns = reshape(e, concat(e, met, 1), [0, taps.length * channels, -1])
-  const products = e.contributed('FusedMatMul', [reshape(e, g, [0, outputs, -1]), columns], { transB: 1 })
-  let dw: string
-  if (group === 1) {
-    dw = sum(e, products, [0], false)
-  } else {
-    dw = reshape(e, sum(e, reshape(e, products, [-1, group * outputs, taps.length * channels]), [0], false), [-1, taps.length * channels])
-  }
-  const apart = reshape(e, dw, [group * outputs, taps.length, channels])
+  const flat = reshape(e, g, [0, outputs, -1])
+  const products = groupsOfTaps(e, g, window, channels).map(length => {
+    const met = taps.splice(0, length).map(o => {
+      const at = o.map((i, k) => i * window.dilations[k])
+      return tap(e, around, at, window.strides, g)
+    })
+    const columns = reshape(e, concat(e, met, 1), [0, length * channels, -1])
+    return e.contributed('FusedMatMul', [flat, columns], { transB: 1 })
+  })
+  // [batch·group, outputs, taps·channels], in pieces along the last axis: each is summed over the batch.
+  const width = count * channels
+  const pieces = products.map(p => {
+    if (group === 1) return sum(e, p, [0], false)
+    const each = e.shape(p)[2] as number
+    return sum(e, reshape(e, p, [-1, group * outputs, each]), [0], false)
+  })
+  const dw = concat(e, pieces, 1)
+  const apart = reshape(e, dw, [group * outputs, count, width / count])
   const ordered = channels === 1 ? apart : e.op('Transpose', [apart], { perm: [0, 2, 1] })
-  return reshape(e, ordered, [group * outputs, channels, ...window.kernel.slice(0, spatial)])
+  return reshape(e, ordered, [group * outputs, channels, ...window.kernel])
+}
+
+/**
+ * How many taps go into one matrix product, tap after tap. Measured at batch 64: few channels make products too narrow to be fast, so
+ * all taps go together; else a row of taps while what it copies stays in the cache, and single taps beyond.
+ */
+function groupsOfTaps(e: Emitter, g: string, window: Window, channels: number): number[] {
+  const { kernel } = window
+  const count = kernel.reduce((a, b) => a * b, 1)
+  if (channels < 8) return [count]
+  const windows = product(e.shape(g).slice(2))
+  const row = kernel[kernel.length - 1]
+  const each = typeof windows === 'number' && windows * channels * row <= 12288 ? row : 1
+  return new Array(count / each).fill(each)
 }
 
 const conv: Rule = c => {

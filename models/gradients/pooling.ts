@@ -1,5 +1,6 @@
 import { intAttribute, intsAttribute } from '../graph/attributes.ts'
 import { isStatic } from '../graph/dims.ts'
+import type { Emitter } from '../graph/emitter.ts'
 import { floats } from '../graph/tensors.ts'
 import { type Window, windowOf } from '../graph/window.ts'
 import { spread } from './convolution.ts'
@@ -37,7 +38,6 @@ function tiles(c: RuleContext, window: Window): boolean {
 function tiledMaximum(c: RuleContext, window: Window): string {
   const { e } = c
   const zero = c.scalar(0)
-  const rank = window.kernel.length
   let taken: string | undefined
   const parts = offsets(window.kernel).map((o, i, all) => {
     const hit = c.op('Equal', tap(e, c.x(), o, window.strides, c.y), c.y)
@@ -45,16 +45,31 @@ function tiledMaximum(c: RuleContext, window: Window): string {
     if (i < all.length - 1) taken = taken === undefined ? hit : c.op('Or', taken, hit)
     return c.op('Where', first, c.g, zero)
   })
-  // [N·C, K…, P…] with the taps in front; then each tap's axis goes behind its window's axis.
-  const counts = window.output as number[]
-  const stacked = concat(
-    e,
-    parts.map(p => reshape(e, p, [-1, 1, ...counts])),
-    1
-  )
-  const apart = reshape(e, stacked, [-1, ...window.kernel, ...counts])
-  const perm = [0, ...counts.flatMap((_, i) => [1 + rank + i, 1 + i])]
-  return reshapeLike(e, e.op('Transpose', [apart], { perm }), c.x())
+  return reshapeLike(e, weave(e, parts, window.kernel, window.output as number[]), c.x())
+}
+
+/**
+ * One tensor from its phases: element (p·k + o) of each spatial axis comes from the part of offset o. Axis by axis, the last one
+ * first, as concatenations along a new axis: several times faster in onnxruntime than one transposition of all axes.
+ *
+ * @param parts - a part an offset, last axis fastest, each [..., counts]
+ * @returns [-1, counts·kernel]
+ */
+function weave(e: Emitter, parts: string[], kernel: number[], counts: number[]): string {
+  let phases = parts
+  const shape = [...counts]
+  for (let axis = kernel.length - 1; axis >= 0; axis--) {
+    const k = kernel[axis]
+    const apart = [-1, ...shape.slice(0, axis + 1), 1, ...shape.slice(axis + 1)]
+    shape[axis] *= k
+    const woven: string[] = []
+    for (let i = 0; i < phases.length; i += k) {
+      const group = phases.slice(i, i + k).map(p => reshape(e, p, apart))
+      woven.push(reshape(e, concat(e, group, axis + 2), [-1, ...shape]))
+    }
+    phases = woven
+  }
+  return phases[0]
 }
 
 /** The general maximum: the forward node is made to give indices, and the gradient is added up at them. */

@@ -74,6 +74,8 @@ export interface ValueType {
   shape: Dim[]
   /** Elements of a small integer tensor (a shape, axes, a size), where they can be computed ahead. */
   content?: Dim[]
+  /** Elements of a small float constant (scales, bounds). */
+  values?: number[]
 }
 
 /** How a parameter gets its first values, in Caffe's terms. */

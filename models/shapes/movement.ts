@@ -180,6 +180,7 @@ const constant: Infer = (c: InferContext) => {
 /** Type of a constant, with its elements when it is a small integer tensor. */
 export function constantType(type: ValueType['type'], shape: number[], at: (i: number) => number): ValueType {
   const n = sizeOf(shape)
+  if (type === 'float32' && n <= 16 && shape.length <= 1) return { type, shape, values: Array.from({ length: n }, (_, i) => at(i)) }
   if ((type !== 'int64' && type !== 'int32') || n > 256 || shape.length > 1) return { type, shape }
   return { type, shape, content: Array.from({ length: n }, (_, i) => at(i)) }
 }
@@ -190,9 +191,42 @@ const tile: Infer = (c: InferContext) => {
   return [{ type: c.input(0).type, shape: x.map((d, i) => (repeats === undefined ? unknown(c, i) : mulDims(d, repeats[i]))) }]
 }
 
+const depthToSpace: Infer = (c: InferContext) => {
+  const x = c.atLeast(0, 4)
+  const block = intAttribute(c.node, 'blocksize', 0)
+  if (block < 1) c.fail('attribute blocksize must be 1 or more')
+  return [{ type: c.input(0).type, shape: [x[0], divDims(x[1], block * block), mulDims(x[2], block), mulDims(x[3], block)] }]
+}
+
+const spaceToDepth: Infer = (c: InferContext) => {
+  const x = c.atLeast(0, 4)
+  const block = intAttribute(c.node, 'blocksize', 0)
+  if (block < 1) c.fail('attribute blocksize must be 1 or more')
+  return [{ type: c.input(0).type, shape: [x[0], mulDims(x[1], block * block), divDims(x[2], block), divDims(x[3], block)] }]
+}
+
+const resize: Infer = (c: InferContext) => {
+  const x = c.shape(0)
+  const named = intsAttribute(c.node, 'axes')
+  const axes = named === undefined ? x.map((_, i) => i) : named.map(a => c.axis(a, x.length))
+  const sizes = c.content(3)
+  const scales = c.inputs[2]?.values
+  const shape = [...x]
+  axes.forEach((axis, k) => {
+    const size = shape[axis]
+    if (sizes !== undefined) shape[axis] = sizes[k]
+    else if (scales !== undefined && typeof size === 'number') shape[axis] = Math.floor(size * scales[k])
+    else if (scales?.[k] !== 1) shape[axis] = unknown(c, axis)
+  })
+  return [{ type: c.input(0).type, shape }]
+}
+
 export const movement: Record<string, Infer> = {
   Reshape: reshape,
   Flatten: flatten,
+  DepthToSpace: depthToSpace,
+  SpaceToDepth: spaceToDepth,
+  Resize: resize,
   Transpose: transpose,
   Squeeze: squeeze,
   Unsqueeze: unsqueeze,

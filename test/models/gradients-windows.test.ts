@@ -16,8 +16,11 @@ function geometry(rng: Rng, rank: number, options: { dilate: boolean; ceil?: boo
   if (kind === 1) attributes['pads'] = [...half, ...half]
   if (kind === 2) attributes['pads'] = [...kernel.map(k => rng.int(k)), ...kernel.map(k => rng.int(k))]
   if (kind === 3 && !options.ceil) attributes['auto_pad'] = pick(rng, ['SAME_UPPER', 'SAME_LOWER', 'VALID'])
-  // onnxruntime refuses dilations with automatic padding.
-  if (attributes['auto_pad'] !== undefined && attributes['auto_pad'] !== 'VALID') dilations.fill(1)
+  // onnxruntime refuses dilations with automatic padding, and takes strides above the kernel for negative padding.
+  if (attributes['auto_pad'] !== undefined && attributes['auto_pad'] !== 'VALID') {
+    dilations.fill(1)
+    for (const [i, k] of kernel.entries()) strides[i] = Math.min(strides[i], k)
+  }
   if (options.ceil) attributes['ceil_mode'] = 1
   const spatial = reach.map((r, i) => r + rng.int(4) + (options.ceil ? strides[i] : 0))
   return { attributes, kernel, spatial }
