@@ -3,6 +3,7 @@
  * `startNode` and `startEmbedded` make one.
  */
 import type { Logger } from '../../common/index.ts'
+import type { ActorType, CallTable, Handle } from '../runtime/index.ts'
 
 /** One physical device of a node. */
 export interface DeviceStatus {
@@ -244,6 +245,12 @@ export interface StartEmbeddedOptions extends CallOptions {
 
 /** A node in this process. */
 export interface RunningNode extends NodeService {
+  /** Peer id. */
+  readonly peer: string
+  /** Makes a kind of actor known to this node. */
+  register(type: ActorType<any>): void
+  /** The address of an actor anywhere on the mesh; the first call activates it. */
+  at<Calls extends CallTable>(type: ActorType<Calls>, key: string, options?: { node?: string }): Handle<Calls>
   /** Absolute; its last part is the node's name on this machine. */
   readonly stateDir: string
   /** Names of running nodes that were tried before this one's. */

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type Logger, silentLogger } from '../../../common/index.ts'
 import { type Device, findDevices, findFabrics, type Mesh, openFirstFree, openState, type State, startMesh } from '../../../mesh/index.ts'
-import { Runtime } from '../../runtime/index.ts'
+import { type ActorType, type CallTable, Runtime } from '../../runtime/index.ts'
 import type { RunningNode, StartEmbeddedOptions, StartNodeOptions } from '../service-types.ts'
 import { workingProviders } from '../trainer/probe.ts'
 import { NodeAgent } from './agent.ts'
@@ -109,6 +109,9 @@ async function run(state: State, taken: string[], devices: Device[], options: St
     ...(options.dataRoots === undefined ? {} : { dataRoots: options.dataRoots })
   })
   return Object.assign(service, {
+    peer: mesh.peer,
+    register: (type: ActorType<any>) => runtime.register(type),
+    at: <Calls extends CallTable>(type: ActorType<Calls>, key: string, at?: { node?: string }) => runtime.at(type, key, at),
     stateDir: state.directory,
     taken: taken.map(t => basename(t)),
     founded: mesh.source === 'founded',

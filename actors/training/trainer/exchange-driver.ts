@@ -154,6 +154,8 @@ export class ExchangeDriver {
   ): void {
     const channel = this.#ports.channel(peer)
     if (channel === undefined) {
+      // Later, because a core is told nothing in the middle of its own effects.
+      queueMicrotask(() => this.event({ type: 'failed', id }))
       this.#ports.fault(peer, new Error(`no channel to ${peer}`))
       return
     }
@@ -170,8 +172,9 @@ export class ExchangeDriver {
       },
       error => {
         if (transfers.get(key) === controller) transfers.delete(key)
-        if (controller.signal.aborted || transfers !== this.#transfers || error instanceof FencedError) return
-        this.#ports.fault(peer, error)
+        if (controller.signal.aborted || transfers !== this.#transfers) return
+        this.event({ type: 'failed', id })
+        if (!(error instanceof FencedError)) this.#ports.fault(peer, error)
       }
     )
   }
