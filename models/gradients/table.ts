@@ -1,4 +1,5 @@
 import type { GraphNode } from '../graph/types.ts'
+import { activations } from './activations.ts'
 import { convolution } from './convolution.ts'
 import { elementwise } from './elementwise.ts'
 import { linear } from './linear.ts'
@@ -9,7 +10,7 @@ import type { Rule } from './rule.ts'
 import { softmax } from './softmax.ts'
 
 const table = new Map<string, Rule>(
-  Object.entries({ ...elementwise, ...linear, ...convolution, ...pooling, ...softmax, ...reduction, ...movement })
+  Object.entries({ ...elementwise, ...activations, ...linear, ...convolution, ...pooling, ...softmax, ...reduction, ...movement })
 )
 
 /** The rule of a node's operator, if there is one. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkGradient, normal } from './reference/check.ts'
+import { checkGradient, distinct, normal } from './reference/check.ts'
 import { between, property, sizes } from './reference/property.ts'
 
 for (const op of ['Softmax', 'LogSoftmax']) {
@@ -19,6 +19,28 @@ for (const op of ['ReduceSum', 'ReduceMean']) {
     await checkGradient(seed, [{ value: normal(rng, shape), declared }], (e, [x]) =>
       e.op(op, axes.length === 0 ? [x] : [x, e.ints(axes)], { keepdims })
     )
+  })
+}
+
+for (const op of ['ReduceMax', 'ReduceMin', 'ReduceL1', 'ReduceL2', 'ReduceSumSquare', 'ReduceLogSumExp']) {
+  property(t, `${op} over any axes`, 6, async (rng, seed) => {
+    const shape = sizes(rng, between(rng, 1, 4))
+    const axes = shape.map((_, i) => i).filter(() => rng.int(2) === 0)
+    const keepdims = rng.int(2)
+    const value = distinct(rng, shape)
+    // No element and no norm near 0.
+    value.data.forEach((v, i) => {
+      value.data[i] = Math.fround(v + (v < 0 ? -0.1 : 0.1))
+    })
+    await checkGradient(seed, [{ value }], (e, [x]) => e.op(op, axes.length === 0 ? [x] : [x, e.ints(axes)], { keepdims }))
+  })
+}
+
+for (const op of ['GlobalAveragePool', 'GlobalMaxPool']) {
+  property(t, op, 5, async (rng, seed) => {
+    const shape = sizes(rng, between(rng, 3, 5))
+    const declared = rng.int(2) === 0 ? shape.map((_, i) => `D${i}`) : undefined
+    await checkGradient(seed, [{ value: distinct(rng, shape), declared }], (e, x) => e.op(op, x))
   })
 }
 
