@@ -2,6 +2,7 @@ import { NotFoundError } from '../common/index.ts'
 import { type Folder, findFolder, openFirst } from './files.ts'
 import { openIdxFolder } from './idx-folder.ts'
 import type { Dataset, OpenOptions } from './types.ts'
+import { printable } from './uri.ts'
 
 /** Names the folder of Fashion-MNIST's four files. */
 export const FASHION_MNIST_VARIABLE = 'GRADMESH_FASHION_MNIST'
@@ -16,13 +17,14 @@ export const FASHION_MNIST_DEBIAN = '/usr/share/datasets/fashion-mnist'
  * @throws NotFoundError that names the package to install
  */
 export async function openFashionMnist(uri: string, options: OpenOptions): Promise<Dataset> {
-  return openIdxFolder(uri, await find(options.dataRoots), 10, options)
+  return openIdxFolder(uri, await findFashionMnist(options.dataRoots), 10, options)
 }
 
-async function find(dataRoots: string[] | undefined): Promise<Folder> {
+/** The folder of its files. @param packaged - where the system's package would put them */
+export async function findFashionMnist(dataRoots: string[] | undefined, packaged = FASHION_MNIST_DEBIAN): Promise<Folder> {
   const named = process.env[FASHION_MNIST_VARIABLE]
-  if (named) return findFolder(named, undefined)
-  const places: [string, string[] | undefined][] = [[FASHION_MNIST_DEBIAN, undefined]]
+  if (named) return findNamed(named)
+  const places: [string, string[] | undefined][] = [[packaged, undefined]]
   if (dataRoots !== undefined && dataRoots.length > 0) places.unshift(['fashion-mnist', dataRoots])
   for (const [place, roots] of places) {
     const folder = await findFolder(place, roots).catch(ignoreMissing)
@@ -31,6 +33,17 @@ async function find(dataRoots: string[] | undefined): Promise<Folder> {
   throw new NotFoundError(
     `Fashion-MNIST is not on this machine: install it with 'apt-get install dataset-fashion-mnist', or set ${FASHION_MNIST_VARIABLE} to the folder of its IDX files`
   )
+}
+
+async function findNamed(named: string): Promise<Folder> {
+  try {
+    return await findFolder(named, undefined)
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error
+    throw new NotFoundError(`${FASHION_MNIST_VARIABLE} names '${printable(named)}', which does not exist; correct it or unset it`, {
+      cause: error
+    })
+  }
 }
 
 async function holdsIt(folder: Folder): Promise<boolean> {

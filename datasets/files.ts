@@ -41,7 +41,8 @@ export async function findFolder(given: string, dataRoots: string[] | undefined)
       throw new InvalidParametersError(`'${shown}' is not a folder; name the folder that holds the files`)
     return { path: real, shown, roots }
   }
-  const place = roots === undefined ? `it would be ${candidates[0]}` : `it is looked for in the data roots ${dataRoots!.join(', ')}`
+  const place =
+    roots === undefined ? `it would be ${printable(candidates[0]!)}` : `it is looked for in the data roots ${dataRoots!.join(', ')}`
   throw new NotFoundError(`there is no folder '${shown}': ${place}; check the path, or create it and put the files there`)
 }
 

@@ -117,9 +117,11 @@ class IdxReader {
   /** What an error of zlib or of the disk means. */
   explain(error: unknown): Error {
     const code = (error as NodeJS.ErrnoException).code ?? String(error)
-    if (code === 'Z_BUF_ERROR' && this.#array !== undefined) return this.#truncated(headerBytes(this.#rank) + this.#filled, error)
-    if (code === 'Z_BUF_ERROR')
-      return new MalformedError(`${this.#file.shown}: is truncated: its gzip data ends in the header; copy it again`)
+    if (code === 'Z_BUF_ERROR') {
+      const inside = this.#array !== undefined && this.#filled < this.#array.data.length
+      if (inside) return this.#truncated(headerBytes(this.#rank) + this.#filled, error)
+      return new MalformedError(`${this.#file.shown}: is truncated: its gzip data lacks its end; copy it again`, { cause: error })
+    }
     const what = code.startsWith('Z_') ? `its gzip data is damaged (${code})` : `reading failed (${code})`
     return new MalformedError(`${this.#file.shown}: ${what} after ${this.#filled} bytes; copy it again`, { cause: error })
   }
