@@ -69,6 +69,12 @@ export interface Host {
   connect(peer: string | undefined, addresses: string[], options?: { signal?: AbortSignal }): Promise<Connection>
   /** An admitted, open connection to `peer`. */
   connection(peer: string): Connection | undefined
+  /** What the peer of an admitted connection showed. */
+  certificate(peer: string): CertificateChain | undefined
+  /** Whether other nodes are looked for on the local network. */
+  discovers: boolean
+  /** Resolves once both ends of `connection` may speak. @throws AdmissionError */
+  admission(connection: Connection): Promise<unknown>
   /** Peers with an admitted connection. */
   peers(): string[]
   /**
@@ -201,6 +207,9 @@ export async function createHost(init: HostInit): Promise<Host> {
       return await dialing
     },
     connection,
+    admission: opened => gate.admission(opened),
+    certificate: peer => peers.get(peer)?.certificate,
+    discovers: discovers(init),
     peers: () => Array.from(peers.keys()),
     async openStream(peer, protocol, options = {}) {
       const open = connection(peer)
@@ -231,7 +240,6 @@ export async function createHost(init: HostInit): Promise<Host> {
 
 async function startLibp2p(init: HostInit, gate: AdmissionGate): Promise<Libp2p<{ identify: Identify; ping: Ping }>> {
   const listen = init.listen.map(address => checkAddress(address).toString())
-  const discover = init.mdns === true && !listen.every(isLoopback)
   try {
     return await createLibp2p({
       privateKey: init.authority.identity.privateKey,
@@ -241,7 +249,7 @@ async function startLibp2p(init: HostInit, gate: AdmissionGate): Promise<Libp2p<
       // A reader that pauses must have room for a whole window: libp2p resets a stream with more than 4 MiB unread.
       streamMuxers: [...(init.streamMuxers ?? []), yamux({ streamOptions: { maxStreamWindowSize: 2 ** 20 } })],
       connectionGater: gate.gater,
-      peerDiscovery: discover ? [mdns({ serviceTag: MDNS_TAG, interval: 10_000 })] : [],
+      peerDiscovery: discovers(init) ? [mdns({ serviceTag: MDNS_TAG, interval: 10_000 })] : [],
       connectionManager: {
         // Peers restart in numbers, several nodes share a host, and admission bounds strangers: the defaults (5 a second, 10 pending) starve a mesh.
         inboundConnectionThreshold: 256,
@@ -304,6 +312,10 @@ function dialable(peer: string | undefined, addresses: string[]): Multiaddr[] {
     else if (named === undefined) targets.push(parsed.encapsulate(`/p2p/${peer}`))
   }
   return targets
+}
+
+function discovers(init: HostInit): boolean {
+  return init.mdns === true && !init.listen.every(isLoopback)
 }
 
 function isLoopback(address: string): boolean {
