@@ -1,5 +1,14 @@
 import { decode, encode } from '@ipld/dag-cbor'
-import { AbortedError, AdmissionError, createRng, GradmeshError, silentLogger, systemClock, UnreachableError } from '../common/index.ts'
+import {
+  AbortedError,
+  AdmissionError,
+  createRng,
+  GradmeshError,
+  type Logger,
+  silentLogger,
+  systemClock,
+  UnreachableError
+} from '../common/index.ts'
 import type { Authority } from './admission/index.ts'
 import { AGREEMENT_PROTOCOL, createAgreement } from './agreement/index.ts'
 import { createCapabilityBoard } from './capabilities/index.ts'
@@ -15,6 +24,8 @@ import { forgetStanding, type Standing, saveStanding, takeStanding } from './sta
 const DEFAULT_LISTEN = ['/ip4/0.0.0.0/tcp/0']
 /** Kind of the records that say who was revoked; the key is the peer id. */
 const REVOCATION = 'revocation'
+/** What is told to a revoked peer still reaches it, ms. */
+const REVOCATION_GRACE = 1000
 const REVOCATION_TTL = 10 * 365 * 86_400_000
 /** How long a joiner looks for members on the local network when those it knows do not answer, ms. */
 const DISCOVERY_TIME = 6000
@@ -60,9 +71,7 @@ export async function startMesh(init: MeshInit, options: { signal?: AbortSignal 
     for (const stop of undo.splice(0).reverse()) await stop()
   }
   try {
-    host.onRefused((peer, error, direction) => {
-      if (direction === 'inbound') logger.warn(`refused ${peer}: ${error.message}`)
-    })
+    host.onRefused(refusalLog(logger, wallClock))
     if (signal?.aborted) throw new AbortedError('starting the node was aborted')
     if (standing.source === 'invite') await joinByInvite(host, standing, peers, signal)
     saveStanding(membershipKv, authority)
@@ -103,7 +112,7 @@ export async function startMesh(init: MeshInit, options: { signal?: AbortSignal 
         clock,
         random: random.fork('membership'),
         send: send(MEMBERSHIP_PROTOCOL),
-        reconnect: (peer, addresses) => void connections.dial(peer, addresses),
+        reconnect: (peer, addresses) => connections.offer(peer, addresses),
         sign: bytes => identity.sign(bytes),
         verify: (peer, bytes, signature) => verifySignature(peer, bytes, signature)
       }
@@ -151,7 +160,8 @@ export async function startMesh(init: MeshInit, options: { signal?: AbortSignal 
       if (at === undefined) return
       authority.revoke(key, at)
       if (key === identity.peer) removal.resolve(new AdmissionError(`this node was removed from the mesh by ${author}`))
-      else void host.disconnect(key)
+      // Not at once: the same news is on its way to the peer itself, on the connection that ends.
+      else undo.push(clock.setTimer(REVOCATION_GRACE, () => void host.disconnect(key)))
     }
     for (const record of records.list(REVOCATION)) revoked(record)
     records.on(REVOCATION, revoked)
@@ -195,9 +205,7 @@ export async function startMesh(init: MeshInit, options: { signal?: AbortSignal 
           connections.check()
         }
       }),
-      host.onDiscovered((peer, addresses) => {
-        if (membership.member(peer) === undefined || host.connection(peer) === undefined) void connections.dial(peer, addresses)
-      }),
+      host.onDiscovered((peer, addresses) => connections.offer(peer, addresses)),
       host.onRefused((_peer, error, direction) => {
         const other = /this is mesh (\w+)/.exec(error.message)?.[1]
         if (direction !== 'outbound' || other === undefined) return
@@ -258,6 +266,19 @@ export async function startMesh(init: MeshInit, options: { signal?: AbortSignal 
       const others = membership.members().filter(m => m.peer !== identity.peer && m.state === 'alive' && m.addresses.length > 0)
       return [...own.slice(0, 4), ...others.map(m => m.addresses[0]!)].slice(0, INVITE_ADDRESSES)
     }
+  }
+}
+
+/** Says whom we refused and why, the same once a minute. */
+function refusalLog(logger: Logger, wallClock: () => number): Parameters<Host['onRefused']>[0] {
+  const said = new Map<string, number>()
+  return (peer, error, direction) => {
+    const line = `refused ${peer}: ${error.message}`
+    const now = wallClock()
+    if (direction === 'outbound' || now - (said.get(line) ?? Number.NEGATIVE_INFINITY) < 60_000) return
+    if (said.size >= 256) said.clear()
+    said.set(line, now)
+    logger.warn(line)
   }
 }
 
