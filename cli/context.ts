@@ -2,6 +2,9 @@ import type { NodeService, RunningNode, StartEmbeddedOptions, StartNodeOptions }
 import type { FoundNode } from './control/discover.ts'
 import type { Output, Sink } from './terminal/output.ts'
 
+/** What the command asks of a node in its own process. */
+export type LocalNode = NodeService & Pick<RunningNode, 'stateDir' | 'taken' | 'founded' | 'warnings' | 'closed'>
+
 /** All that the command has from outside. Tests bring their own. */
 export interface World {
   stdout: Sink
@@ -15,8 +18,8 @@ export interface World {
   date(): Date
   /** Calls `handler` each time the user asks this process to end. @returns what undoes it */
   onInterrupt(handler: () => void): () => void
-  startNode(options: StartNodeOptions): Promise<RunningNode>
-  startEmbedded(options: StartEmbeddedOptions): Promise<RunningNode>
+  startNode(options: StartNodeOptions): Promise<LocalNode>
+  startEmbedded(options: StartEmbeddedOptions): Promise<LocalNode>
 }
 
 /** What every subcommand is built with. */
@@ -29,5 +32,3 @@ export interface Context extends World {
   /** The node to talk to, by `--node` or the first one that answers. @throws NotFoundError when there is none */
   node(name?: string): Promise<FoundNode>
 }
-
-export type { FoundNode, NodeService, RunningNode }

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { version } from '../actors/training/node/version.ts'
 import { AbortedError, GradmeshError, InvalidParametersError } from '../common/index.ts'
 import { stateBase } from '../mesh/state/index.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -15,7 +16,6 @@ import { trainCommand } from './commands/train.ts'
 import type { Context, World } from './context.ts'
 import { requireNode } from './control/discover.ts'
 import { Output } from './terminal/output.ts'
-import { version } from './version.ts'
 
 /** What the command exits with after Ctrl-C. */
 export const INTERRUPTED = 130

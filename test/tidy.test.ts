@@ -31,7 +31,16 @@ const pastTheFace: { from: string; to: string; reason: string }[] = [
     from: 'cli/',
     to: 'actors/training/service-types.ts',
     reason: 'imports nothing itself: commands that only talk to a running node start without loading libp2p and ONNX Runtime'
-  }
+  },
+  { from: 'cli/', to: 'actors/training/node/version.ts', reason: 'the same; it reads one file' },
+  { from: 'cli/', to: 'mesh/state/index.ts', reason: 'the same; it tells where state folders are' },
+  { from: 'cli/', to: 'mesh/admission/index.ts', reason: 'the same; it writes key files' },
+  {
+    from: 'actors/training/trainer/',
+    to: 'mesh/bulk/index.ts',
+    reason: "a trainer's process moves bulk bytes and nothing else of the mesh: it starts without loading libp2p"
+  },
+  { from: 'index.ts', to: 'common/errors.ts', reason: "the package's face shows the errors and not the rest of the ground" }
 ]
 
 /** Files that may be longer than the limit, each with its reason. */
@@ -83,7 +92,7 @@ t.test('the simulated world is imported by tests and tools only', async t => {
 
 t.test('every room has a face with a module comment and an example', async t => {
   const wrong = Object.keys(rooms)
-    .filter(room => room === '.' || existsSync(join(root, room)))
+    .filter(room => product.some(path => roomOf(path) === room))
     .filter(room => room !== 'cli')
     .map(room => posix.join(room, 'index.ts'))
     .filter(path => !existsSync(join(root, path)) || !/@packageDocumentation[\s\S]*@example/.test(read(path)))

@@ -144,6 +144,7 @@ export type JobEvent =
       trainer: string
       rank: number
       step: number
+      /** From 0, as everywhere below. */
       epoch: number
       /** Samples this trainer has committed in this epoch. */
       samples: number
@@ -232,10 +233,7 @@ export interface StartNodeOptions extends CallOptions {
   logger?: Logger
 }
 
-/**
- * What `startEmbedded` takes: a mesh of one node on the loopback interface, for the life of this process. The last part of its state
- * folder is `embedded` or `embedded-N`, by which commands tell it from nodes that stay.
- */
+/** What `startEmbedded` takes: a mesh of one node on the loopback interface, for the life of this process. */
 export interface StartEmbeddedOptions extends CallOptions {
   /** CPU slots, or GPUs where there are as many. */
   trainers: number

@@ -12,7 +12,7 @@ export function doctorCommand(context: Context): Command {
     'say what this machine has and lacks, and the command that mends each; exits 1 when it cannot train at all'
   ).action(async () => {
     const { checks, thisMachine } = await import('../doctor/index.ts')
-    const machine = thisMachine(context.env, context.stateBase)
+    const machine = await thisMachine(context.stateBase)
     for (const check of checks) for (const finding of await check(machine)) tell(context, finding)
   })
 }

@@ -19,7 +19,7 @@ export function jobTable(jobs: JobStatus[]): string[] {
     plain(job.job),
     plain(job.spec.name ?? `${job.spec.model} on ${job.spec.data}`),
     job.state,
-    `${Math.min(job.epoch, job.spec.epochs)}/${job.spec.epochs}`,
+    `${Math.min(job.epoch + 1, job.spec.epochs)}/${job.spec.epochs}`,
     count(job.step),
     job.loss === undefined ? '-' : figure(job.loss),
     job.accuracy === undefined ? '-' : percent(job.accuracy),

@@ -1,8 +1,8 @@
 import { basename, resolve } from 'node:path'
 import type { Command } from 'commander'
-import type { RunningNode, StartNodeOptions } from '../../actors/training/service-types.ts'
+import type { StartNodeOptions } from '../../actors/training/service-types.ts'
 import { InvalidParametersError } from '../../common/index.ts'
-import type { Context } from '../context.ts'
+import type { Context, LocalNode } from '../context.ts'
 import { serveControl } from '../control/server.ts'
 import { interruptible } from '../interrupt.ts'
 import { flag, list, subcommand, text } from '../options.ts'
@@ -50,7 +50,7 @@ async function join(context: Context, flags: JoinFlags): Promise<void> {
   if ((flags.gpus ?? 0) > 0 && (flags.cpus ?? 0) > 0) {
     throw new InvalidParametersError('--gpus and --cpus are two kinds of places to train on: give one of them')
   }
-  let node: RunningNode | undefined
+  let node: LocalNode | undefined
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
   await interruptible(
     context,
@@ -96,7 +96,7 @@ function options(context: Context, flags: JoinFlags): StartNodeOptions {
   }
 }
 
-async function announce(context: Context, node: RunningNode): Promise<void> {
+async function announce(context: Context, node: LocalNode): Promise<void> {
   const { output } = context
   const { taken, founded, stateDir } = node
   const status = await node.status()

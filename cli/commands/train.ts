@@ -1,11 +1,13 @@
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
-import type { JobSpec, NodeService, RunningNode } from '../../actors/training/service-types.ts'
+import { version } from '../../actors/training/node/version.ts'
+import type { JobSpec, NodeService } from '../../actors/training/service-types.ts'
 import { GradmeshError, InvalidParametersError } from '../../common/index.ts'
-import type { Context } from '../context.ts'
+import type { Context, LocalNode } from '../context.ts'
 import { findNode } from '../control/discover.ts'
-import { type ControlServer, serveControl } from '../control/server.ts'
+import { serveEmbedded } from '../control/embedded.ts'
+import type { ControlServer } from '../control/server.ts'
 import { showJob } from '../follow.ts'
 import { interruptible } from '../interrupt.ts'
 import { type JobFlags, jobSpec } from '../job-spec.ts'
@@ -15,7 +17,6 @@ import { earlierRun, RunFolder } from '../run-folder.ts'
 import { percent } from '../terminal/format.ts'
 import type { JobView } from '../terminal/job-view.ts'
 import { nodeLogger } from '../terminal/logger.ts'
-import { version } from '../version.ts'
 
 const INTERRUPTED = 130
 
@@ -32,7 +33,7 @@ interface TrainFlags extends JobFlags {
 /** Where the job runs, and whether this process holds that place up. */
 interface Place {
   service: NodeService
-  embedded?: { node: RunningNode; control: ControlServer }
+  embedded?: { node: LocalNode; control: ControlServer }
 }
 
 export function trainCommand(context: Context): Command {
@@ -169,7 +170,7 @@ async function choosePlace(context: Context, flags: TrainFlags, spec: JobSpec, s
   const node = await context.startEmbedded({ trainers, dataRoots, logger: nodeLogger(context.output, 'warn'), signal })
   for (const warning of node.warnings) context.output.warn(warning)
   try {
-    return { service: node, embedded: { node, control: await serveControl({ folder: node.stateDir, service: node }) } }
+    return { service: node, embedded: { node, control: await serveEmbedded(context.stateBase, node) } }
   } catch (error) {
     await node.close()
     throw error

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { InvalidParametersError, NotFoundError } from '../../common/index.ts'
 import { ControlClient } from './client.ts'
-import { SOCKET, socketPath } from './protocol.ts'
+import { EMBEDDED, SOCKET, socketPath } from './protocol.ts'
 
 /** A node of this user on this machine that answers. */
 export interface FoundNode {
@@ -11,9 +11,6 @@ export interface FoundNode {
   folder: string
   client: ControlClient
 }
-
-/** State folders of meshes that live and end with a `mesh train` begin so. */
-const EMBEDDED = /^embedded(-|$)/
 
 export interface DiscoverOptions {
   /** Where state folders are: `$XDG_STATE_HOME/gradmesh`. */

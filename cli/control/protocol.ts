@@ -4,6 +4,9 @@ import { InvalidParametersError } from '../../common/index.ts'
 /** Name of the socket in a node's state folder. */
 export const SOCKET = 'control.sock'
 
+/** Folders beside the nodes' own that hold only the socket of a mesh which lives and ends with a `mesh train`. */
+export const EMBEDDED = /^embedded-\d+$/
+
 /** Version of the requests; the first part of every path. */
 export const API = '/v1'
 

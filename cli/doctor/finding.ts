@@ -1,3 +1,5 @@
+import type { Fabric, GpuQuery } from '../../mesh/index.ts'
+
 /** How one thing stands: there; missing, but the rest works; missing, and nothing works. */
 export type Standing = 'ok' | 'lacks' | 'broken'
 
@@ -13,11 +15,11 @@ export interface Finding {
 
 /** What the checks look at. Tests bring their own. */
 export interface Machine {
-  env: NodeJS.ProcessEnv
-  platform: NodeJS.Platform
   /** Of the running Node, without the `v`. */
   nodeVersion: string
   stateBase: string
-  /** Runs a program. @returns its stdout; undefined when it is absent or fails */
-  output(program: string, args: string[]): Promise<string | undefined>
+  gpus(): Promise<GpuQuery>
+  fabrics(): Promise<Fabric[]>
+  /** Runs a session on an execution provider. @returns why it fails; undefined when it runs */
+  tryProvider(name: string): Promise<string | undefined>
 }

@@ -9,8 +9,8 @@ export async function checkState({ stateBase }: Machine): Promise<Finding[]> {
   try {
     mkdirSync(stateBase, { recursive: true, mode: 0o700 })
     accessSync(stateBase, constants.W_OK)
-    // The longest name that a node takes by itself.
-    socketPath(join(stateBase, 'embedded-255'))
+    // As long as the names get that nodes take by themselves.
+    socketPath(join(stateBase, 'embedded-4194304'))
     return [{ check: 'state folder', standing: 'ok', message: stateBase }]
   } catch (error) {
     return [{ check: 'state folder', standing: 'broken', message: `${stateBase} cannot be used: ${(error as Error).message}`, mend }]

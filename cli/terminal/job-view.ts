@@ -39,7 +39,7 @@ export function observe(view: JobView, event: JobEvent): { text: string; live: b
       view.accuracy = event.accuracy
       const worst = event.worstLocalAccuracy === undefined ? '' : `, worst trainer's own ${percent(event.worstLocalAccuracy)}`
       return always(
-        `epoch ${event.epoch}, step ${event.step}: test accuracy ${percent(event.accuracy)}, test loss ${figure(event.loss)}${worst}`
+        `epoch ${event.epoch + 1}, step ${event.step}: test accuracy ${percent(event.accuracy)}, test loss ${figure(event.loss)}${worst}`
       )
     }
     case 'generation': {
@@ -49,7 +49,7 @@ export function observe(view: JobView, event: JobEvent): { text: string; live: b
     }
     case 'epoch': {
       const twice = event.duplicated === 0 ? '' : `, ${count(event.duplicated)} of them trained twice`
-      return always(`epoch ${event.epoch}: ${count(event.committed)} samples committed${twice}`)
+      return always(`epoch ${event.epoch + 1}: ${count(event.committed)} samples committed${twice}`)
     }
     case 'paused':
       view.state = 'paused'
@@ -86,7 +86,7 @@ export function progressLine(view: JobView): string {
   if (view.trainers.size === 0) return view.message === undefined ? view.state : `${view.state}: ${plain(view.message)}`
   const metrics = [...view.trainers.values()]
   const rate = sum(metrics, m => m.samplesPerSecond)
-  const parts = [`epoch ${view.epoch}/${view.epochs}`, `step ${view.step}`, `loss ${figure(meanLoss(metrics))}`]
+  const parts = [`epoch ${view.epoch + 1}/${view.epochs}`, `step ${view.step}`, `loss ${figure(meanLoss(metrics))}`]
   if (view.accuracy !== undefined) parts.push(`accuracy ${percent(view.accuracy)}`)
   parts.push(`${count(rate)} samples/s`)
   const left = timeLeft(view, metrics, rate)
@@ -109,14 +109,14 @@ export function exchangeShare(metrics: Metrics[]): number {
   return all === 0 ? 0 : exchange / all
 }
 
-/** ms until the last epoch's end at the present rate; undefined while it cannot be told. Epochs count from 1. */
+/** ms until the last epoch's end at the present rate; undefined while it cannot be told. Epochs count from 0 in events and from 1 for people. */
 function timeLeft(view: JobView, metrics: Metrics[], rate: number): number | undefined {
   if (view.epochSize === 0 || rate === 0) return undefined
   const inEpoch = sum(
     metrics.filter(m => m.epoch === view.epoch),
     m => m.samples
   )
-  const rest = (view.epochs - view.epoch + 1) * view.epochSize - Math.min(inEpoch, view.epochSize)
+  const rest = (view.epochs - view.epoch) * view.epochSize - Math.min(inEpoch, view.epochSize)
   return (Math.max(0, rest) / rate) * 1000
 }
 

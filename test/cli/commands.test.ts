@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { version } from '../../actors/training/node/version.ts'
 import { jobSpec } from '../../cli/job-spec.ts'
 import { run } from '../../cli/program.ts'
-import { version } from '../../cli/version.ts'
 import { goodFiles, goodRun } from './fake-node.ts'
 import { TestWorld } from './world.ts'
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import type { JobEvent } from '../../actors/training/service-types.ts'
 import { ControlClient } from '../../cli/control/client.ts'
 import { findNode, requireNode } from '../../cli/control/discover.ts'
+import { serveEmbedded } from '../../cli/control/embedded.ts'
 import { MAX_REQUEST, socketPath } from '../../cli/control/protocol.ts'
 import { serveControl } from '../../cli/control/server.ts'
 import { jobSpec } from '../../cli/job-spec.ts'
@@ -145,8 +146,8 @@ t.test('the first node that answers is found; sockets of dead processes are pass
     t.teardown(() => server.close())
     return server
   }
-  await start('embedded')
-  t.match(await findNode({ base }), { name: 'embedded' })
+  await start('embedded-1')
+  t.match(await findNode({ base }), { name: 'embedded-1' })
   t.equal(await findNode({ base, embedded: false }), undefined)
   await start('node-10')
   const second = await start('node-2')
@@ -156,6 +157,21 @@ t.test('the first node that answers is found; sockets of dead processes are pass
   await t.rejects(findNode({ base, node: 'node' }), { name: 'NotFoundError', message: /no node called 'node' runs.*node-10/ })
   await second.close()
   t.match(await findNode({ base }), { name: 'node-10' })
+})
+
+t.test('a mesh inside a command is found beside the nodes, and cleans up after those that were killed', async t => {
+  const base = folder(t)
+  const service = new FakeNode({ stateDir: join(base, 'node') })
+  mkdirSync(join(base, 'embedded-1'))
+  writeFileSync(join(base, 'embedded-1', 'control.sock'), '')
+  mkdirSync(join(base, 'embedded-2'))
+  const alive = await serveControl({ folder: join(base, 'embedded-2'), service })
+  t.teardown(() => alive.close())
+  const server = await serveEmbedded(base, service)
+  t.same(readdirSync(base).sort(), ['embedded-2', `embedded-${process.pid}`, 'node'].sort())
+  t.same(await new ControlClient(server.path).ping(), { pid: process.pid })
+  await server.close()
+  t.same(readdirSync(base).sort(), ['embedded-2', 'node'])
 })
 
 t.test('a stale socket is replaced, and closing removes it', async t => {

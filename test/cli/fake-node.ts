@@ -8,9 +8,9 @@ import {
   type JobSpec,
   type JobStatus,
   type NodeStatus,
-  type RunningNode,
   type StartEmbeddedOptions
 } from '../../actors/training/service-types.ts'
+import type { LocalNode } from '../../cli/context.ts'
 import { AbortedError, type GradmeshError, InvalidParametersError, NotFoundError } from '../../common/index.ts'
 
 /** A file of a fake job, by its text. */
@@ -30,7 +30,7 @@ export interface FakeInit {
 }
 
 /** A node in memory: jobs are scripts of events. */
-export class FakeNode implements RunningNode {
+export class FakeNode implements LocalNode {
   readonly stateDir: string
   readonly taken: string[]
   readonly founded: boolean
@@ -107,7 +107,7 @@ export class FakeNode implements RunningNode {
       generation: 1,
       members: [{ trainer: 't0', peer: '12D3KooWFakeFakeA' }],
       step: 17,
-      epoch: 1,
+      epoch: 0,
       samples: 1088,
       epochSize: 1000,
       loss: 0.5,
@@ -195,7 +195,7 @@ export function goodRun({ accuracy = 0.9812 }: { accuracy?: number } = {}): JobE
     trainer,
     rank,
     step,
-    epoch: 1,
+    epoch: 0,
     samples: step * 32,
     loss: 2 / step,
     samplesPerSecond: 1000,
@@ -210,8 +210,8 @@ export function goodRun({ accuracy = 0.9812 }: { accuracy?: number } = {}): JobE
     { type: 'state', job, state: 'running' },
     ...[1, 2, 3, 4].flatMap(step => [metrics('t0', 0, step), metrics('t1', 1, step)]),
     { type: 'checkpoint', job, step: 4, name: '000004' },
-    { type: 'epoch', job, epoch: 1, committed: 1000, duplicated: 0 },
-    { type: 'evaluation', job, epoch: 1, step: 4, accuracy, loss: 0.07 },
+    { type: 'epoch', job, epoch: 0, committed: 1000, duplicated: 0 },
+    { type: 'evaluation', job, epoch: 0, step: 4, accuracy, loss: 0.07 },
     { type: 'state', job, state: 'done' }
   ]
 }
@@ -227,7 +227,7 @@ export function embedder(base: string, init: Omit<FakeInit, 'stateDir'>) {
   const started: { options: StartEmbeddedOptions; node: FakeNode }[] = []
   const startEmbedded = async (options: StartEmbeddedOptions) => {
     if (options.trainers > 8) throw new InvalidParametersError(`this machine has 8 slots, not ${options.trainers}`)
-    const node = new FakeNode({ ...init, stateDir: join(base, 'gradmesh', 'embedded') })
+    const node = new FakeNode({ ...init, stateDir: join(base, 'gradmesh', 'fake') })
     started.push({ options, node })
     return node
   }

@@ -109,7 +109,7 @@ t.test("a job's events become lines, with progress every two seconds of the job'
       '! done'
     ]
   )
-  t.match(view, { state: 'done', accuracy: 0.9812, step: 4, epoch: 1, size: 2 })
+  t.match(view, { state: 'done', accuracy: 0.9812, step: 4, epoch: 0, size: 2 })
 })
 
 t.test('the progress line says why a job does not move', async t => {
@@ -125,7 +125,7 @@ t.test('the progress line says why a job does not move', async t => {
   t.equal(view.state, 'running')
   t.same(take({ type: 'log', level: 'info', message: 'chatter', node: 'n' }), [])
   t.same(take({ type: 'log', level: 'warn', message: 'slow disk', node: 'n' }), ['n: slow disk'])
-  t.same(take({ type: 'epoch', job, epoch: 1, committed: 60_000, duplicated: 64 }), [
+  t.same(take({ type: 'epoch', job, epoch: 0, committed: 60_000, duplicated: 64 }), [
     'epoch 1: 60,000 samples committed, 64 of them trained twice'
   ])
 })
