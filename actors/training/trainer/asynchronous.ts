@@ -1,12 +1,385 @@
+import { AbortedError, type GradmeshError } from '../../../common/index.ts'
+import { strategyNamed } from '../exchange/index.ts'
+import { evaluatorOf } from '../job/group.ts'
+import type { Progress } from '../job/records.ts'
+import {
+  createLedger,
+  createLedgerCore,
+  encodeLedger,
+  figures,
+  type LedgerEffect,
+  type LedgerEvent,
+  type LedgerState,
+  ledgerStep,
+  mergeLedger
+} from '../ledger/index.ts'
+import { resizeArenas, TAIL } from './arenas.ts'
+import { ExchangeDriver } from './exchange-driver.ts'
+import { collectModel, giveModel } from './final-model.ts'
+import type { TrainerMessage } from './messages.ts'
+import type { PeerAddress } from './peers.ts'
+import type { SessionInit } from './synchronous.ts'
+
+/** Batches of one range of the ledger: what a death can lose or train twice at the most, a trainer. */
+const RANGE_BATCHES = 4
+/** An asynchronous job has one generation: nobody has to agree on who takes part. */
+const GENERATION = 1
+
+interface Range {
+  epoch: number
+  range: number
+  /** Next position to train. */
+  next: number
+  end: number
+}
+
+/** An asynchronous job on one trainer: local steps on ranges of the ledger, exchange with whoever lives, no barrier. */
 export class AsynchronousSession {
-  constructor(_i: any, _f: string[]) {}
-  async begin() {}
-  end() {}
-  checkpoint(): any {}
-  progress(): any {
-    return undefined
+  readonly #init: SessionInit
+  readonly #founders: string[]
+  readonly #ended = new AbortController()
+  readonly #driver: ExchangeDriver
+  readonly #ledger: LedgerState
+  readonly #timers = new Map<string, () => void>()
+  readonly #known = new Map<string, PeerAddress>()
+  readonly #dialing = new Set<string>()
+  readonly #announced = new Map<number, string>()
+  #range: Range | undefined
+  /** The step the strategy asked for while the ledger had no range. */
+  #waitingStep: number | undefined
+  #batch = 0
+  #computeMs = 0
+  #stepped = 0
+  #staleness: number | undefined
+  #started = false
+  #final: { round: number; weights: Map<string, (weight: number) => void> } | undefined
+
+  constructor(init: SessionInit, founders: string[], saved?: Uint8Array) {
+    this.#init = init
+    this.#founders = founders
+    const { run } = init
+    const { spec, job } = run.job
+    const rangeSize = spec.globalBatch ?? spec.batch! * RANGE_BATCHES
+    const ledger = createLedger({ job, samples: run.dataset.train.count, rangeSize, epochs: spec.epochs })
+    if (saved !== undefined) mergeLedger(ledger, saved)
+    this.#ledger = createLedgerCore(init.self, ledger.spec, ledger)
+    const strategy = strategyNamed(spec.strategy)
+    const state = strategy.create({})
+    resizeArenas(run.arenas, strategy.arenas(state, { size: run.arenas.parameters.length, tail: TAIL, members: [] }))
+    this.#driver = new ExchangeDriver(strategy, state, {
+      clock: init.clock,
+      random: init.random,
+      logger: init.logger,
+      arenas: run.arenas,
+      channel: trainer => init.peers.channel(trainer),
+      compute: (_, step) => this.#compute(step),
+      apply: () => this.#apply(),
+      message: (to, body) => init.peers.send(to, { type: 'strategy', generation: GENERATION, body }),
+      report: (name, value) => {
+        if (name === 'staleness') this.#staleness = value
+      },
+      fault: (trainer, error) => init.logger.debug(`a transfer with ${trainer} failed: ${error.message}`)
+    })
   }
-  peers(_p: any) {}
-  message(_f: string, _m: any) {}
-  channelChanged(_p: string, _c: boolean) {}
+
+  async begin(): Promise<void> {
+    const { run, self, reporter } = this.#init
+    const rank = this.#founders.indexOf(self)
+    // Founders begin from the same parameters; a joiner takes a neighbour's before its first step.
+    if (rank >= 0) await reporter.initial()
+    if (this.#ended.signal.aborted) return
+    this.#started = true
+    this.#stepped = this.#init.clock.now()
+    this.#ledgerEvent({ type: 'start', alive: this.#alive(), joining: rank < 0 })
+    this.#driver.start(
+      {
+        job: run.job.job,
+        generation: GENERATION,
+        self,
+        members: this.#founders.map(trainer => ({ trainer })),
+        rank,
+        size: run.arenas.parameters.length,
+        tail: TAIL
+      },
+      run.progress.step
+    )
+    this.#tellPeers([])
+  }
+
+  /** Who lives, as the job's actor says. */
+  peers(peers: readonly PeerAddress[]): void {
+    const { self } = this.#init
+    const listed = new Map(peers.filter(p => p.trainer !== self).map(p => [p.trainer, p]))
+    const dead = [...this.#known.keys()].filter(p => !listed.has(p))
+    const news = [...listed.keys()].some(p => !this.#known.has(p))
+    for (const peer of dead) this.#known.delete(peer)
+    for (const [peer, address] of listed) this.#known.set(peer, address)
+    if (dead.length > 0 || news) {
+      this.#init.peers.allow(this.#known.keys())
+      this.#tellPeers(dead)
+    }
+    for (const address of listed.values()) this.#dial(address)
+  }
+
+  channelChanged(peer: string, _connected: boolean): void {
+    this.#tellPeers([])
+    const address = this.#known.get(peer)
+    if (address !== undefined) this.#dial(address)
+  }
+
+  message(from: string, message: TrainerMessage): void {
+    if (!this.#started) return
+    switch (message.type) {
+      case 'strategy':
+        this.#driver.event({ type: 'message', from, body: message.body })
+        break
+      case 'ledger':
+        this.#ledgerEvent({ type: 'message', from, body: message.body })
+        break
+      case 'final':
+        void this.#give(from, message.round)
+        break
+      case 'weight':
+        if (this.#final?.round === message.round) this.#final.weights.get(from)?.(message.weight)
+        break
+    }
+  }
+
+  progress(): Progress {
+    const { ledger } = this.#ledger
+    const epoch = ledger.low
+    return { step: this.#init.run.progress.step, epoch, position: epoch < ledger.spec.epochs ? figures(ledger, epoch).committed : 0 }
+  }
+
+  /** What a checkpoint holds besides parameters and optimizer. */
+  checkpoint(): Record<string, unknown> {
+    return {
+      strategy: { name: this.#init.run.job.spec.strategy, ...(this.#driver.checkpoint() as object) },
+      ledger: Buffer.from(encodeLedger(this.#ledger.ledger)).toString('base64')
+    }
+  }
+
+  end(): void {
+    this.#driver.freeze()
+    for (const cancel of this.#timers.values()) cancel()
+    this.#timers.clear()
+    this.#ended.abort(new AbortedError('the run has ended on this trainer'))
+  }
+
+  #alive(): string[] {
+    return [this.#init.self, ...this.#known.keys()]
+  }
+
+  #tellPeers(dead: string[]): void {
+    if (!this.#started) return
+    this.#ledgerEvent({ type: 'peers', alive: this.#alive() })
+    const connected = this.#alive().filter(p => p === this.#init.self || this.#init.peers.channel(p) !== undefined)
+    this.#driver.event({ type: 'peers', alive: connected, dead })
+  }
+
+  #dial(address: PeerAddress): void {
+    const { peers, logger } = this.#init
+    if (this.#dialing.has(address.trainer) || peers.channel(address.trainer) !== undefined) return
+    this.#dialing.add(address.trainer)
+    // A peer that dies meanwhile drops off the list; the dial then ends by itself and is not begun again.
+    peers
+      .connect([address], AbortSignal.any([this.#ended.signal, AbortSignal.timeout(5000)]))
+      .catch(error => logger.debug(`no channel to ${address.trainer}: ${(error as GradmeshError).message}`))
+      .finally(() => this.#dialing.delete(address.trainer))
+  }
+
+  #ledgerEvent(event: LedgerEvent): void {
+    const { clock, random } = this.#init
+    for (const effect of ledgerStep(this.#ledger, event, { now: clock.now(), random })) this.#carryOut(effect)
+  }
+
+  #carryOut(effect: LedgerEffect): void {
+    switch (effect.type) {
+      case 'train':
+        this.#range = { epoch: effect.epoch, range: effect.range, next: effect.start, end: effect.end }
+        if (this.#waitingStep !== undefined) this.#compute(this.#waitingStep)
+        break
+      case 'complete':
+        void this.#epochOver(effect.epoch).catch(error => this.#failed(error))
+        break
+      case 'finished':
+        void this.#finish().catch(error => this.#failed(error))
+        break
+      case 'message':
+        this.#init.peers.send(effect.to, { type: 'ledger', body: effect.body })
+        break
+      case 'setTimer':
+        this.#timers.get(effect.id)?.()
+        this.#timers.set(
+          effect.id,
+          this.#init.clock.setTimer(effect.delay, () => {
+            this.#timers.delete(effect.id)
+            this.#ledgerEvent({ type: 'timer', id: effect.id })
+          })
+        )
+        break
+      case 'cancelTimer':
+        this.#timers.get(effect.id)?.()
+        this.#timers.delete(effect.id)
+        break
+    }
+  }
+
+  /** Samples of one local step. */
+  #batchSize(): number {
+    const { batch, globalBatch } = this.#init.run.job.spec
+    return batch ?? Math.max(1, Math.ceil(globalBatch! / this.#alive().length))
+  }
+
+  #compute(step: number): void {
+    const { run, reporter } = this.#init
+    const range = this.#range
+    if (range === undefined) {
+      this.#waitingStep = step
+      return
+    }
+    this.#waitingStep = undefined
+    run.initialised = true
+    const end = Math.min(range.next + this.#batchSize(), range.end)
+    const batch = run.read(range.epoch, range.next, end)
+    range.next = end
+    this.#batch = batch.count
+    run.compute(batch).then(
+      outcome => {
+        if (this.#ended.signal.aborted) return
+        this.#computeMs = outcome.computeMs
+        reporter.computed(outcome.computeMs)
+        this.#driver.event({ type: 'gradients', generation: GENERATION, step })
+      },
+      error => this.#failed(error)
+    )
+  }
+
+  #apply(): void {
+    const { run, self, clock, reporter, peers } = this.#init
+    const { lossSum, denominator } = run.tail()
+    run.apply(1)
+    const range = this.#range
+    const epoch = range?.epoch ?? 0
+    if (range !== undefined && range.next >= range.end) {
+      this.#range = undefined
+      this.#ledgerEvent({ type: 'trained', epoch: range.epoch, range: range.range })
+    }
+    run.progress = this.progress()
+    const now = clock.now()
+    reporter.applied({
+      rank: this.#alive().sort().indexOf(self),
+      epoch,
+      step: run.progress.step,
+      samples: this.#committed(),
+      loss: denominator > 0 ? lossSum / denominator : 0,
+      trained: this.#batch,
+      computeMs: this.#computeMs,
+      exchangeMs: Math.max(0, now - this.#stepped - this.#computeMs),
+      bytesSent: [...this.#known.keys()].reduce((sum, p) => sum + (peers.channel(p)?.statistics.bytesSent ?? 0), 0),
+      ...(this.#staleness === undefined ? {} : { staleness: this.#staleness })
+    })
+    this.#stepped = now
+  }
+
+  #committed(): number {
+    const { ledger } = this.#ledger
+    let samples = ledger.low * ledger.spec.samples
+    for (let epoch = ledger.low; epoch < Math.min(ledger.low + 2, ledger.spec.epochs); epoch++) samples += figures(ledger, epoch).committed
+    return samples
+  }
+
+  #evaluates(): boolean {
+    return evaluatorOf(this.#init.run.job.job, this.#alive()) === this.#init.self
+  }
+
+  async #epochOver(epoch: number): Promise<void> {
+    const { run, reporter } = this.#init
+    if (!this.#evaluates() || epoch === this.#ledger.ledger.spec.epochs - 1) return
+    this.#announce(epoch)
+    const { step } = run.progress
+    reporter.evaluation(epoch, step, await run.evaluate(run.arenas.parameters, this.#ended.signal))
+    await reporter.checkpoint(this.checkpoint())
+  }
+
+  /** Says what an epoch's accounts are, again when they have changed since. */
+  #announce(epoch: number): void {
+    const { committed, duplicated } = figures(this.#ledger.ledger, epoch)
+    const text = `${committed}/${duplicated}`
+    if (this.#announced.get(epoch) === text) return
+    this.#announced.set(epoch, text)
+    this.#init.reporter.epoch(epoch, committed, duplicated)
+  }
+
+  /** The epochs are over: the evaluator collects every live replica and leaves their weighted mean. */
+  async #finish(): Promise<void> {
+    const { run, reporter, logger, clock } = this.#init
+    const { signal } = this.#ended
+    for (let round = 1; !signal.aborted; round++) {
+      // Whoever evaluates may die in this; the next in order then finds itself the evaluator.
+      if (!this.#evaluates()) {
+        await sleep(clock, 200, signal)
+        continue
+      }
+      await this.#settle()
+      const weights = new Map<string, (weight: number) => void>()
+      this.#final = { round, weights }
+      const model = await collectModel({
+        run,
+        round,
+        weight: this.#weight(),
+        peers: [...this.#known.keys()],
+        channels: this.#init.peers,
+        weights,
+        signal,
+        logger
+      })
+      const evaluation = await run.evaluate(model.mean, signal)
+      let worst = evaluation.accuracy
+      for (const local of model.locals) worst = Math.min(worst, (await run.evaluate(local, signal)).accuracy)
+      const { epochs } = this.#ledger.ledger.spec
+      for (let epoch = 0; epoch < epochs; epoch++) this.#announce(epoch)
+      reporter.evaluation(epochs - 1, run.progress.step, evaluation, worst)
+      run.arenas.parameters.set(model.mean)
+      await reporter.checkpoint(this.checkpoint())
+      await reporter.finish(model.mean, evaluation)
+      return
+    }
+  }
+
+  async #give(to: string, round: number): Promise<void> {
+    const { peers, run } = this.#init
+    await this.#settle()
+    if (!this.#ended.signal.aborted)
+      await giveModel({ to, round, weight: this.#weight(), parameters: run.arenas.parameters, channels: peers })
+  }
+
+  /** Waits until nothing of this trainer is on its way, but not for ever: a share that a dead peer holds is lost anyway. */
+  async #settle(): Promise<void> {
+    const { clock } = this.#init
+    const until = clock.now() + 3000
+    while (!this.#driver.settled && clock.now() < until && !this.#ended.signal.aborted) await sleep(clock, 20, this.#ended.signal)
+  }
+
+  #weight(): number {
+    const { weight } = (this.#driver.checkpoint() ?? {}) as { weight?: number }
+    return weight ?? 1
+  }
+
+  #failed(error: Error): void {
+    if (!this.#ended.signal.aborted) this.#init.reporter.failed(error)
+  }
+}
+
+function sleep(clock: SessionInit['clock'], delay: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const done = () => {
+      cancel()
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const cancel = clock.setTimer(delay, done)
+    signal.addEventListener('abort', done)
+    if (signal.aborted) done()
+  })
 }

@@ -49,8 +49,9 @@ export class ExchangeDriver {
     this.#ports = ports
   }
 
-  get state(): any {
-    return this.#state
+  /** What a checkpoint must hold of the strategy. */
+  checkpoint(): unknown {
+    return this.#strategy.checkpoint(this.#state)
   }
 
   get settled(): boolean {

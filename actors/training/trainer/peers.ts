@@ -10,6 +10,8 @@ export interface PeerAddress {
 
 /** The channels of one trainer to the others of its job. */
 export class Peers {
+  /** This trainer's own name. */
+  readonly self: string
   readonly #endpoint: BulkEndpoint
   readonly #logger: Logger
   readonly #onMessage: (from: string, message: TrainerMessage) => void
@@ -17,12 +19,14 @@ export class Peers {
 
   constructor(init: {
     endpoint: BulkEndpoint
+    self: string
     logger: Logger
     onMessage(from: string, message: TrainerMessage): void
     /** A channel opened or closed. */
     onChange(peer: string, connected: boolean): void
   }) {
     this.#endpoint = init.endpoint
+    this.self = init.self
     this.#logger = init.logger
     this.#onMessage = init.onMessage
     this.#onChange = init.onChange

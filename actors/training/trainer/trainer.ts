@@ -7,7 +7,7 @@ import type { Handle, ProcessContext } from '../../runtime/index.ts'
 import { Job, Node } from '../actors.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import type { EnrolReply, JobCalls } from '../job/definition.ts'
-import { type GroupRecord, groupRecord, type JobRecord, jobRecord, parseProgress } from '../job/records.ts'
+import { type GroupRecord, groupRecord, type JobRecord, jobRecord, type Progress, parseProgress } from '../job/records.ts'
 import type { NodeCalls } from '../node/definition.ts'
 import { AsynchronousSession } from './asynchronous.ts'
 import type { FrozenState, TrainerInit, TrainerNotice, TrainerState } from './definition.ts'
@@ -42,6 +42,8 @@ export class Trainer {
   /** Generations below this one are over for this trainer. */
   #fence = 0
   #phase = 'opening'
+  /** The checkpoint this job goes on from. */
+  #resume: { state: string; progress: Progress; ledger?: Uint8Array } | undefined
 
   private constructor(context: ProcessContext<TrainerInit>, record: JobRecord, logger: Logger, host: Host, endpoint: BulkEndpoint) {
     this.#context = context
@@ -129,6 +131,7 @@ export class Trainer {
   async #work(): Promise<void> {
     const { argument } = this.#context
     void this.#enrol()
+    if (argument.resume !== undefined) this.#resume = await readManifest(argument.resume)
     const run = await TrainingRun.open({
       job: this.#record,
       provider: argument.provider,
@@ -146,6 +149,7 @@ export class Trainer {
     })
     this.#peers = new Peers({
       endpoint: this.#endpoint,
+      self: this.#self,
       logger: this.#logger,
       onMessage: (from, message) => {
         this.#session?.message(from, message)
@@ -214,7 +218,7 @@ export class Trainer {
 
   #beginAsynchronous(founders: string[]): AsynchronousSession {
     this.#phase = 'training'
-    const session = new AsynchronousSession(this.#sessionInit(), founders)
+    const session = new AsynchronousSession(this.#sessionInit(), founders, this.#resume?.ledger)
     void session.begin().catch(error => this.#fail(error))
     return session
   }
@@ -245,13 +249,10 @@ export class Trainer {
     this.#job.call('complain', generation, { signal: this.#closed.signal }).catch(() => {})
   }
 
+  /** Brings a run to where its job begins: the checkpoint it goes on from, or the seed. */
   async #initial(run: TrainingRun): Promise<void> {
-    const { resume } = this.#context.argument
-    if (resume === undefined) return run.fromSeed()
-    const manifest: unknown = JSON.parse(await readFile(resume.manifest, 'utf8'))
-    const progress = parseProgress(manifest)
-    if (progress === undefined) throw new MalformedError(`${resume.manifest}: no step, epoch and position`)
-    await run.restore(resume.state, progress)
+    if (this.#resume === undefined) run.fromSeed()
+    else await run.restore(this.#resume.state, this.#resume.progress)
   }
 
   #notice(notice: TrainerNotice): Promise<unknown> {
@@ -266,6 +267,14 @@ export class Trainer {
     this.#logger.error(message)
     this.#notice({ type: 'failed', message, opening }).catch(() => {})
   }
+}
+
+async function readManifest(paths: { state: string; manifest: string }) {
+  const manifest: unknown = JSON.parse(await readFile(paths.manifest, 'utf8'))
+  const progress = parseProgress(manifest)
+  if (progress === undefined) throw new MalformedError(`${paths.manifest}: no step, epoch and position`)
+  const { ledger } = manifest as { ledger?: unknown }
+  return { state: paths.state, progress, ...(typeof ledger === 'string' ? { ledger: Buffer.from(ledger, 'base64') } : {}) }
 }
 
 /** Lines on standard error become the supervising node's log. */
