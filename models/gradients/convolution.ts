@@ -1,7 +1,9 @@
-import { intAttribute } from '../graph/attributes.ts'
-import { product } from '../graph/dims.ts'
+import { intAttribute, intsAttribute } from '../graph/attributes.ts'
+import { isStatic, product } from '../graph/dims.ts'
 import type { Emitter } from '../graph/emitter.ts'
 import { type Window, windowOf } from '../graph/window.ts'
+import { InferContext } from '../shapes/context.ts'
+import { transposedOutput } from '../shapes/convolution.ts'
 import { type Rule, type RuleContext, reshape, sum } from './rule.ts'
 import { concat, offsets, padded, tap } from './windows.ts'
 
@@ -66,23 +68,21 @@ function padToShape(e: Emitter, name: string, like: string): string {
   return e.op('Pad', [name, e.op('Concat', [e.ints(new Array(rank + 2).fill(0)), missing], { axis: 0 })])
 }
 
-function weightGradient(c: RuleContext, window: Window, group: number): string {
+/**
+ * The gradient of the weights [outputs, channels/group, …] of a convolution of `input` whose result has the gradient `gradient`.
+ */
+function weightGradient(c: RuleContext, input: string, gradient: string, w: number[], window: Window, group: number): string {
   const { e } = c
-  const w = c.shape(1) as number[]
   const [outputs, channels] = [w[0] / group, w[1]]
   const taps = offsets(window.kernel)
   const count = taps.length
-  let x = c.x(0)
-  let g = c.g
+  let x = input
+  let g = gradient
   if (group > 1) {
-    const free = (name: string) =>
-      e
-        .shape(name)
-        .slice(2)
-        .filter(d => typeof d !== 'number').length
-    if (free(x) > 0 || free(g) > 0) c.refuse('a convolution in groups needs an input of known size')
-    x = reshape(e, x, [-1, channels, ...(e.shape(x).slice(2) as number[])])
-    g = reshape(e, g, [-1, outputs, ...(e.shape(g).slice(2) as number[])])
+    const [size, windows] = [e.shape(x).slice(2), e.shape(g).slice(2)]
+    if (!isStatic(size) || !isStatic(windows)) return c.refuse('a convolution in groups needs an input of known size')
+    x = reshape(e, x, [-1, channels, ...size])
+    g = reshape(e, g, [-1, outputs, ...windows])
   }
   const around = padded(e, x, window.padsBegin, window.padsEnd)
   const flat = reshape(e, g, [0, outputs, -1])
@@ -129,9 +129,40 @@ const conv: Rule = c => {
     windowOf(c.node, c.shape().slice(2), w.slice(2)) ?? c.refuse('its padding depends on an input size that is not known ahead')
   const spatial = window.kernel.map((_, i) => i + 2)
   const db = c.wants(2) ? sum(e, c.g, [0, ...spatial], false) : undefined
-  const dw = c.wants(1) ? weightGradient(c, window, group) : undefined
+  const dw = c.wants(1) ? weightGradient(c, c.x(0), c.g, w, window, group) : undefined
   const dx = c.wants(0) ? spread(e, c.g, c.x(1), window, c.x(0), group) : undefined
   return [dx, dw, db]
 }
 
-export const convolution: Record<string, Rule> = { Conv: conv }
+/** The transposed convolution is a convolution's gradient, so its own gradients are that convolution and its weights' gradient. */
+const convTranspose: Rule = c => {
+  const { e, node } = c
+  const group = intAttribute(node, 'group', 1)
+  const w = c.shape(1) as number[]
+  const kernel = w.slice(2)
+  const ones = kernel.map(() => 1)
+  const { padsBegin, padsEnd, extra } = transposedOutput(
+    new InferContext(
+      node,
+      node.inputs.map(x => (x === '' ? undefined : e.type(x)))
+    )
+  )
+  const window: Window = {
+    kernel,
+    strides: intsAttribute(node, 'strides', ones),
+    dilations: intsAttribute(node, 'dilations', ones),
+    padsBegin,
+    padsEnd,
+    output: c.shape().slice(2)
+  }
+  if (extra.some((x, i) => x >= window.strides[i])) c.refuse('its output padding is not below its stride')
+  const { strides, dilations } = window
+  const attributes = { kernel_shape: kernel, strides, dilations, pads: [...padsBegin, ...padsEnd], group }
+  return [
+    c.wants(0) ? e.op('Conv', [c.g, c.x(1)], attributes) : undefined,
+    c.wants(1) ? weightGradient(c, c.g, c.x(0), w, window, group) : undefined,
+    c.wants(2) ? sum(e, c.g, [0, ...kernel.map((_, i) => i + 2)], false) : undefined
+  ]
+}
+
+export const convolution: Record<string, Rule> = { Conv: conv, ConvTranspose: convTranspose }

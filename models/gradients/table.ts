@@ -4,13 +4,26 @@ import { convolution } from './convolution.ts'
 import { elementwise } from './elementwise.ts'
 import { linear } from './linear.ts'
 import { movement } from './movement.ts'
+import { normalization } from './normalization.ts'
 import { pooling } from './pooling.ts'
 import { reduction } from './reduction.ts'
+import { resizing } from './resize.ts'
 import type { Rule } from './rule.ts'
 import { softmax } from './softmax.ts'
 
 const table = new Map<string, Rule>(
-  Object.entries({ ...elementwise, ...activations, ...linear, ...convolution, ...pooling, ...softmax, ...reduction, ...movement })
+  Object.entries({
+    ...elementwise,
+    ...activations,
+    ...linear,
+    ...convolution,
+    ...pooling,
+    ...softmax,
+    ...reduction,
+    ...movement,
+    ...normalization,
+    ...resizing
+  })
 )
 
 /** The rule of a node's operator, if there is one. */

@@ -65,6 +65,17 @@ export const elementwise: Record<string, Infer> = {
   Identity: c => [{ ...c.input(0) }],
   Clip: like,
   PRelu: like,
+  BatchNormalization: (c: InferContext) => {
+    const type = c.input(0).type
+    const channels = c.shape(1)
+    return [{ type, shape: c.shape(0) }, ...c.node.outputs.slice(1).map(() => ({ type, shape: channels }))]
+  },
+  LayerNormalization: (c: InferContext) => {
+    const type = c.input(0).type
+    const axis = c.axisAttribute(c.shape(0).length, -1)
+    const kept = c.shape(0).map((d, i) => (i >= axis ? 1 : d))
+    return [{ type, shape: c.shape(0) }, ...c.node.outputs.slice(1).map(() => ({ type, shape: kept }))]
+  },
   Dropout: c => [
     { type: c.input(0).type, shape: c.shape(0) },
     { type: 'bool', shape: c.shape(0) }

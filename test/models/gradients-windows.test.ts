@@ -70,3 +70,23 @@ property(t, 'MaxPool whose windows tile the input', 8, async (rng, seed) => {
     e.op('MaxPool', x, { kernel_shape: kernel, strides: kernel })
   )
 })
+
+property(t, 'ConvTranspose: groups, strides, dilations, padding, output padding', 20, async (rng, seed) => {
+  const rank = between(rng, 1, 2)
+  const kernel = sizes(rng, rank, 3)
+  const strides = sizes(rng, rank, 3)
+  const dilations = sizes(rng, rank, 2)
+  const pads = kernel.map((k, i) => rng.int((k - 1) * dilations[i] + 1))
+  const output_padding = strides.map(s => rng.int(s))
+  const group = between(rng, 1, 2)
+  const x = normal(rng, [2, group * between(rng, 1, 2), ...kernel.map(() => between(rng, 3, 4))])
+  const per = between(rng, 1, 2)
+  const inputs = [
+    { value: x, declared: ['N', ...x.shape.slice(1)] },
+    { value: normal(rng, [x.shape[1], per, ...kernel]) },
+    { value: normal(rng, [per * group]) }
+  ]
+  await checkGradient(seed, inputs, (e, x) =>
+    e.op('ConvTranspose', x, { kernel_shape: kernel, strides, dilations, pads: [...pads, ...pads], output_padding, group })
+  )
+})

@@ -7,11 +7,15 @@ import { elementwise } from './elementwise.ts'
 import { linear } from './linear.ts'
 import { movement } from './movement.ts'
 import type { Call, Operator } from './node.ts'
+import { normalization } from './normalization.ts'
 import { reduction } from './reduction.ts'
+import { resizing } from './resize.ts'
 import { fromTensor, integer, type Ref } from './tensor.ts'
 import { windows } from './windows.ts'
 
-const operators = new Map<string, Operator>(Object.entries({ ...elementwise, ...linear, ...movement, ...reduction, ...windows }))
+const operators = new Map<string, Operator>(
+  Object.entries({ ...elementwise, ...linear, ...movement, ...reduction, ...windows, ...normalization, ...resizing })
+)
 
 function call(node: GraphNode, x: (Ref | undefined)[], graph: Graph): Call {
   const a = node.attributes as Record<string, any>

@@ -271,5 +271,46 @@ export const movement: Record<string, Operator> = {
       y.data[flat] = values.data[inverse(at, n) === index[axis] ? 1 : 0]
     })
     return [y]
+  },
+  DepthToSpace: c => {
+    const x = c.x[0]!
+    const b = c.int('blocksize', 1)
+    const [n, d, h, w] = x.shape
+    const apart = ref([n, b, b, d / (b * b), h, w], x.data)
+    return [ref([n, d / (b * b), h * b, w * b], transpose(apart, [0, 3, 4, 1, 5, 2]).data)]
+  },
+  SpaceToDepth: c => {
+    const x = c.x[0]!
+    const b = c.int('blocksize', 1)
+    const [n, d, h, w] = x.shape
+    const apart = ref([n, d, h / b, b, w / b, b], x.data)
+    return [ref([n, d * b * b, h / b, w / b], transpose(apart, [0, 3, 5, 1, 2, 4]).data)]
+  },
+  Trilu: c => {
+    const x = c.x[0]!
+    const upper = c.int('upper', 1) !== 0
+    const k = c.x[1]?.data[0] ?? 0
+    const y = ref(x.shape)
+    forEachIndex(x.shape, (index, flat) => {
+      const [i, j] = index.slice(-2)
+      if (upper ? j - i >= k : j - i <= k) y.data[flat] = x.data[flat]
+    })
+    return [y]
+  },
+  CumSum: c => {
+    const x = c.x[0]!
+    const axis = inverse(c.x[1]!.data[0], x.shape.length)
+    const s = strides(x.shape)
+    const [exclusive, reverse] = [c.int('exclusive', 0) !== 0, c.int('reverse', 0) !== 0]
+    const y = ref(x.shape)
+    forEachIndex(x.shape, (index, flat) => {
+      let total = 0
+      for (let i = 0; i < x.shape[axis]; i++) {
+        const before = reverse ? i > index[axis] : i < index[axis]
+        if (before || (i === index[axis] && !exclusive)) total += x.data[flat + (i - index[axis]) * s[axis]]
+      }
+      y.data[flat] = total
+    })
+    return [y]
   }
 }
