@@ -8,7 +8,7 @@ export const FULL_MESH = 32
 const CHECK_INTERVAL = 500
 /** Waits between dials of one peer, ms: doubled from the first to the last. */
 const FIRST_BACKOFF = 250
-const LAST_BACKOFF = 8000
+const LAST_BACKOFF = 4000
 /** Refused once, a peer is not asked again for so long, ms. */
 const REFUSED_BACKOFF = 60_000
 /** Of two that miss each other the one with the greater id waits so long, so that they do not both dial, ms. */
@@ -59,26 +59,27 @@ export class Connections {
     this.#waiting.clear()
   }
 
-  /** Runs `send` when there is a connection to `peer`: at once, or after dialing it. Drops it when that fails. */
-  whenConnected(peer: string, addresses: string[], send: () => void): void {
+  /** Runs `send` when there is a connection to `peer`: at once, or after dialing it. Drops it when that fails. @returns false when it is dropped at once */
+  whenConnected(peer: string, addresses: string[], send: () => void): boolean {
     const { host } = this.#init
     if (host.connection(peer) !== undefined) {
       send()
-      return
+      return true
     }
     const waiting = this.#waiting.get(peer)
     if (waiting !== undefined) {
       // The newest is worth the most to all who speak here.
       if (waiting.push(send) > MAX_WAITING) waiting.shift()
-      return
+      return true
     }
-    if (addresses.length === 0 || this.#aborting.signal.aborted || this.#backingOff(peer)) return
+    if (addresses.length === 0 || this.#aborting.signal.aborted || this.#backingOff(peer)) return false
     this.#waiting.set(peer, [send])
     void this.#dial(peer, addresses).then(connected => {
       const sends = this.#waiting.get(peer) ?? []
       this.#waiting.delete(peer)
       if (connected) for (const run of sends) run()
     })
+    return true
   }
 
   /** Dials a peer unless that failed a moment ago. */

@@ -36,6 +36,8 @@ export interface HostInit {
   mdns?: boolean
   logger?: Logger
   limits?: Partial<GateLimits>
+  /** Inbound connections wait for it before they are answered: until then nobody here can speak with them. */
+  hold?: Promise<unknown>
   /** Offered before yamux with its standard window; both ends of a connection must know them. */
   streamMuxers?: ((components: any) => StreamMuxerFactory)[]
 }
@@ -118,6 +120,7 @@ export async function createHost(init: HostInit): Promise<Host> {
     authority,
     log,
     limits: init.limits,
+    hold: init.hold,
     onAdmitted: (connection, admitted) => {
       if (admitted.issued !== undefined) adopt(admitted.issued)
       track(connection, admitted.chain)
@@ -156,6 +159,8 @@ export async function createHost(init: HostInit): Promise<Host> {
 
   const libp2p = await startLibp2p(init, gate)
   await gate.attach(libp2p)
+  // Every stranger's id would otherwise stay in libp2p's peer store.
+  libp2p.addEventListener('peer:disconnect', event => void libp2p.peerStore.delete(event.detail).catch(() => {}))
   libp2p.addEventListener('peer:discovery', event => {
     const addresses = event.detail.multiaddrs.map(a => a.toString())
     for (const callback of discoveredCallbacks) callback(event.detail.id.toString(), addresses)
@@ -163,13 +168,11 @@ export async function createHost(init: HostInit): Promise<Host> {
 
   const connection = (peer: string) => peers.get(peer)?.connections.find(c => c.status === 'open')
 
-  async function dial(peer: string | undefined, addresses: Multiaddr[], signal?: AbortSignal): Promise<Connection> {
-    const timeout = AbortSignal.timeout(DIAL_TIMEOUT)
+  async function dial(peer: string | undefined, addresses: Multiaddr[]): Promise<Connection> {
     let opened: Connection
     try {
-      opened = await libp2p.dial(addresses, { signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]) })
+      opened = await libp2p.dial(addresses, { signal: AbortSignal.timeout(DIAL_TIMEOUT) })
     } catch (error) {
-      if (signal?.aborted) throw new AbortedError(`dialing ${peer ?? addresses[0]} was aborted`, { cause: error })
       throw new UnreachableError(`${peer ?? addresses[0]} does not answer at ${addresses.join(', ')}: ${dialReason(error)}`, {
         cause: error
       })
@@ -200,11 +203,10 @@ export async function createHost(init: HostInit): Promise<Host> {
       const targets = dialable(peer, addresses)
       if (targets.length === 0) throw new UnreachableError(`no address of ${peer ?? 'the peer'} is known`)
       const key = peer ?? targets.join()
-      const running = dials.get(key)
-      if (running !== undefined) return await running
-      const dialing = dial(peer, targets, options.signal).finally(() => dials.delete(key))
+      // Shared by all who ask for the same peer, so that no single caller's signal ends it.
+      const dialing = dials.get(key) ?? dial(peer, targets).finally(() => dials.delete(key))
       dials.set(key, dialing)
-      return await dialing
+      return await orAborted(dialing, `dialing ${key}`, options.signal)
     },
     connection,
     admission: opened => gate.admission(opened),
@@ -327,6 +329,19 @@ function dialReason(error: unknown): string {
   const code = (inner as NodeJS.ErrnoException).code ?? ((inner as Error).cause as NodeJS.ErrnoException | undefined)?.code
   if (code === 'ECONNREFUSED') return 'connection refused'
   return inner.name === 'TimeoutError' || inner.name === 'AbortError' ? `no answer within ${DIAL_TIMEOUT} ms` : inner.message
+}
+
+async function orAborted<T>(promise: Promise<T>, what: string, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return await promise
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = () => reject(new AbortedError(`${what} was aborted`, { cause: signal.reason }))
+  signal.addEventListener('abort', onAbort, { once: true })
+  promise.catch(() => {})
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }
 
 function subscribe<T>(set: Set<T>, callback: T): () => void {

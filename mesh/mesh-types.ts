@@ -28,6 +28,11 @@ export interface MeshInit {
   fabrics?: Fabric[]
   logger?: Logger
   membership?: Partial<MembershipSettings>
+  /**
+   * Called before the first other member can reach us: the place to register handlers, so that no early request finds none. Only
+   * `handle`, `handleStream`, `onNotify`, `records` and `agreement` are of use in it.
+   */
+  prepare?: (mesh: Mesh) => void | Promise<void>
   /** Wall clock, ms. @default Date.now */
   wallClock?: () => number
 }

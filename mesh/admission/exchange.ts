@@ -1,6 +1,6 @@
 import type { Stream } from '@libp2p/interface'
 import { type LengthPrefixedStream, lpStream } from '@libp2p/utils'
-import { AdmissionError } from '../../common/index.ts'
+import { AdmissionError, GradmeshError, UnreachableError } from '../../common/index.ts'
 import type { Authority } from './authority.ts'
 import { type CertificateChain, MAX_CHAIN_BYTES } from './certificate.ts'
 import { Hello, Verdict } from './pb/admission.ts'
@@ -37,7 +37,7 @@ export async function requestAdmission(
     signal
   })
   const verdict = await readVerdict(lp, signal)
-  if (!verdict.accepted) throw new AdmissionError(`${peer} refused this node: ${clean(verdict.reason)}`)
+  if (!verdict.accepted) throw refusal(peer, verdict)
   let chain: CertificateChain
   try {
     chain = authority.verify(verdict.certificate, peer)
@@ -49,7 +49,7 @@ export async function requestAdmission(
   await writeVerdict(lp, { accepted: true }, signal)
   // The listener's last word: it counts us as admitted now, and what we open next is answered.
   const welcome = await readVerdict(lp, signal)
-  if (!welcome.accepted) throw new AdmissionError(`${peer} refused this node: ${clean(welcome.reason)}`)
+  if (!welcome.accepted) throw refusal(peer, welcome)
   void stream.close().catch(() => {})
   return { chain, issued: verdict.issued.byteLength > 0 ? verdict.issued : undefined }
 }
@@ -78,7 +78,7 @@ export async function answerAdmission(
   }
   await writeVerdict(lp, { accepted: true, certificate: owned(authority.chain()?.bytes), issued: owned(issued) }, signal)
   const answer = await readVerdict(lp, signal)
-  if (!answer.accepted) throw new AdmissionError(`${peer} refused this node: ${clean(answer.reason)}`)
+  if (!answer.accepted) throw refusal(peer, answer)
   accept(chain)
   await writeVerdict(lp, { accepted: true }, signal)
   void stream.close().catch(() => {})
@@ -86,7 +86,7 @@ export async function answerAdmission(
 }
 
 function judge(hello: Hello, peer: string, authority: Authority): { chain: CertificateChain; issued?: Uint8Array } {
-  if (authority.chain() === undefined) throw new AdmissionError('this node is itself still joining; try again in a moment')
+  if (authority.chain() === undefined) throw new UnreachableError('this node is itself still joining; try again in a moment')
   if (hello.mesh !== authority.mesh) {
     throw new AdmissionError(
       `mesh ${clean(hello.mesh).slice(0, 64)} was asked for, this is mesh ${authority.mesh}; join with an invite of it`
@@ -102,9 +102,20 @@ function judge(hello: Hello, peer: string, authority: Authority): { chain: Certi
   return { chain, issued: chain.bytes }
 }
 
+/** What the other side's refusal means here. */
+function refusal(peer: string, { reason, later }: Verdict): GradmeshError {
+  const message = `${peer} refused this node: ${clean(reason)}`
+  return later ? new UnreachableError(message) : new AdmissionError(message)
+}
+
+/** The mesh that the other side of a refused connection belongs to, when that is why. */
+export function otherMesh(error: Error): string | undefined {
+  return /refused this node: mesh \w+ was asked for, this is mesh (\w+);/.exec(error.message)?.[1]
+}
+
 async function refuse(lp: LengthPrefixedStream<Stream>, error: unknown, signal: AbortSignal): Promise<void> {
-  const reason = error instanceof AdmissionError ? error.message : 'the certificate is malformed'
-  await writeVerdict(lp, { accepted: false, reason }, signal).catch(() => {})
+  const reason = error instanceof GradmeshError ? error.message : 'the certificate is malformed'
+  await writeVerdict(lp, { accepted: false, reason, later: error instanceof UnreachableError }, signal).catch(() => {})
 }
 
 async function writeVerdict(lp: LengthPrefixedStream<Stream>, verdict: Partial<Verdict>, signal: AbortSignal): Promise<void> {

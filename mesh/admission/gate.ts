@@ -1,5 +1,5 @@
 import type { Connection, ConnectionGater, Libp2p, MultiaddrConnection, StreamMiddleware } from '@libp2p/interface'
-import { AdmissionError, type Logger } from '../../common/index.ts'
+import { AdmissionError, type Logger, UnreachableError } from '../../common/index.ts'
 import type { Authority } from './authority.ts'
 import type { CertificateChain } from './certificate.ts'
 import { ADMISSION_PROTOCOL, type Admitted, answerAdmission, requestAdmission } from './exchange.ts'
@@ -39,6 +39,7 @@ export class AdmissionGate {
   readonly #authority: Authority
   readonly #log: Logger
   readonly #limits: GateLimits
+  readonly #hold: Promise<unknown> | undefined
   readonly #pending = new Map<object, Pending>()
   readonly #standing = new WeakMap<Connection, Standing>()
   readonly #onAdmitted: (connection: Connection, admitted: Admitted) => void
@@ -48,12 +49,14 @@ export class AdmissionGate {
     authority: Authority
     log: Logger
     limits?: Partial<GateLimits>
+    hold?: Promise<unknown>
     onAdmitted: (connection: Connection, admitted: Admitted) => void
     onRefused?: (peer: string, error: Error, direction: 'inbound' | 'outbound') => void
   }) {
     this.#authority = init.authority
     this.#log = init.log
     this.#limits = { bytes: MAX_UNADMITTED_BYTES, time: MAX_UNADMITTED_TIME, connections: MAX_UNADMITTED, ...init.limits }
+    this.#hold = init.hold
     this.#onAdmitted = init.onAdmitted
     this.#onRefused = init.onRefused ?? (() => {})
   }
@@ -96,9 +99,10 @@ export class AdmissionGate {
         return
       }
       const peer = connection.remotePeer.toString()
-      await this.#run(connection, standing, signal =>
-        answerAdmission(stream, peer, this.#authority, chain => this.#accept(connection, standing, chain), signal)
-      )
+      await this.#run(connection, standing, async signal => {
+        await raceSignal(this.#hold, signal)
+        return await answerAdmission(stream, peer, this.#authority, chain => this.#accept(connection, standing, chain), signal)
+      })
     }
     await libp2p.handle(ADMISSION_PROTOCOL, handler, { maxInboundStreams: 1, maxOutboundStreams: 1 })
   }
@@ -185,14 +189,23 @@ export class AdmissionGate {
     } catch (error) {
       standing.chain = undefined
       standing.complete = false
+      // Not a refusal but silence or a lost connection: worth another try.
       const refusal =
-        error instanceof AdmissionError
+        error instanceof AdmissionError || error instanceof UnreachableError
           ? error
-          : new AdmissionError(`${peer} did not finish admission: ${(error as Error).message}`, { cause: error })
+          : new UnreachableError(`${peer} did not finish admission: ${(error as Error).message}`, { cause: error })
       standing.admitted.reject(refusal)
       this.#onRefused(peer, refusal, connection.direction)
       // The refusal itself is still on its way to the other side: a graceful close flushes it.
       await connection.close().catch(() => connection.abort(refusal))
     }
   }
+}
+
+/** Waits for `promise`, at most until `signal` is aborted. */
+async function raceSignal(promise: Promise<unknown> | undefined, signal: AbortSignal): Promise<void> {
+  if (promise === undefined) return
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  await Promise.race([promise, aborted])
 }

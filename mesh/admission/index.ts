@@ -25,7 +25,7 @@ export {
   savedAuthority
 } from './authority.ts'
 export { type Certificate, type CertificateChain, CLOCK_TOLERANCE, meshName, type Role, verifyChain } from './certificate.ts'
-export { ADMISSION_PROTOCOL, type Admitted } from './exchange.ts'
+export { ADMISSION_PROTOCOL, type Admitted, otherMesh } from './exchange.ts'
 export { AdmissionGate, type GateLimits } from './gate.ts'
 export { type Invite, parseInvite } from './invite.ts'
 export { newKey, readKeyFile, writeKeyFile } from './key-file.ts'

@@ -58,6 +58,8 @@ export interface Records {
   list(kind: string): MeshRecord[]
   /** Calls back for every new version, our own included. @returns unsubscribes */
   on(kind: string, callback: (record: MeshRecord) => void): () => void
+  /** Drops what a node that is no member any more has written. */
+  forgetAuthor(author: string): void
   /** Compares all records with `peer` and exchanges what differs. */
   compare(peer: string, options?: { signal?: AbortSignal }): Promise<void>
   stop(): void
@@ -123,6 +125,10 @@ class ReplicatedRecords implements Records {
     const set = this.#callbacks.get(kind) ?? new Set()
     this.#callbacks.set(kind, set.add(callback))
     return () => set.delete(callback)
+  }
+
+  forgetAuthor(author: string): void {
+    this.#store.forgetAuthor(author)
   }
 
   async compare(peer: string, options: { signal?: AbortSignal } = {}): Promise<void> {
@@ -197,7 +203,7 @@ class ReplicatedRecords implements Records {
       if (this.#store.rule(record.kind).kept) this.#save(record)
       return record
     } catch (error) {
-      this.#log.warn(`a record from ${from} was refused: ${(error as Error).message}`)
+      this.#log.debug(`a record from ${from} was refused: ${(error as Error).message}`)
       return undefined
     }
   }

@@ -94,6 +94,10 @@ export class RecordStore {
     for (const [id, record] of this.#records) if (record.expiry + after <= now) this.#remove(id, record)
   }
 
+  forgetAuthor(author: string): void {
+    for (const [id, record] of this.#records) if (record.author === author) this.#remove(id, record)
+  }
+
   /** One hash for each bucket of live records; nodes that hold the same have the same. */
   digest(now: number): number[] {
     const buckets = new Array<number>(BUCKETS).fill(0)

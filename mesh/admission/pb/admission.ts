@@ -105,6 +105,7 @@ export interface Verdict {
   reason: string
   certificate: Uint8Array<ArrayBuffer>
   issued: Uint8Array<ArrayBuffer>
+  later: boolean
 }
 
 export const Verdict = (() => {
@@ -137,6 +138,11 @@ export const Verdict = (() => {
           w.bytes(obj.issued)
         }
 
+        if ((obj.later != null && obj.later !== false)) {
+          w.uint32(40)
+          w.bool(obj.later)
+        }
+
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
@@ -145,7 +151,8 @@ export const Verdict = (() => {
           accepted: false,
           reason: '',
           certificate: uint8ArrayAlloc(0),
-          issued: uint8ArrayAlloc(0)
+          issued: uint8ArrayAlloc(0),
+          later: false
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -168,6 +175,10 @@ export const Verdict = (() => {
             }
             case 4: {
               obj.issued = reader.bytes()
+              break
+            }
+            case 5: {
+              obj.later = reader.bool()
               break
             }
             default: {

@@ -1,0 +1,28 @@
+import type { Logger } from '../common/index.ts'
+import { otherMesh } from './admission/index.ts'
+import type { Host } from './host.ts'
+
+const REPEAT = 60_000
+const MAX_LINES = 256
+
+/**
+ * Says whom we refused and why, one line each, the same once a minute; and hands on the name of another mesh that is met.
+ *
+ * @returns stops
+ */
+export function reportRefusals(host: Host, logger: Logger, wallClock: () => number, onOtherMesh: (mesh: string) => void): () => void {
+  const said = new Map<string, number>()
+  return host.onRefused((peer, error, direction) => {
+    const other = otherMesh(error)
+    if (direction === 'outbound') {
+      if (other !== undefined) onOtherMesh(other)
+      return
+    }
+    const line = `refused ${peer}: ${error.message}`
+    const now = wallClock()
+    if (now - (said.get(line) ?? Number.NEGATIVE_INFINITY) < REPEAT) return
+    if (said.size >= MAX_LINES) said.clear()
+    said.set(line, now)
+    logger.warn(line)
+  })
+}
