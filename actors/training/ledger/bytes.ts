@@ -91,6 +91,11 @@ export class Reader {
     return this.#bytes.subarray(this.#at - length, this.#at)
   }
 
+  /** All that is left. */
+  rest(): Uint8Array {
+    return this.bytes(this.#bytes.length - this.#at)
+  }
+
   text(maxBytes: number): string {
     return new TextDecoder().decode(this.bytes(this.uint(maxBytes)))
   }

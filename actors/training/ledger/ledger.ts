@@ -63,7 +63,8 @@ export function createLedger(spec: LedgerSpec): Ledger {
     ['rangeSize', spec.rangeSize],
     ['epochs', spec.epochs]
   ] as const) {
-    if (!(Number.isSafeInteger(value) && value >= 1)) throw new InvalidParametersError(`${name} of a ledger must be a whole number of at least 1, not ${value}`)
+    if (!(Number.isSafeInteger(value) && value >= 1))
+      throw new InvalidParametersError(`${name} of a ledger must be a whole number of at least 1, not ${value}`)
   }
   const ranges = Math.ceil(spec.samples / spec.rangeSize)
   if (ranges * spec.epochs > MAX_RANGES) {
@@ -115,9 +116,11 @@ export function nextUncommitted(ledger: Ledger, epoch: number, from: number): nu
  * @throws MalformedError when more than {@link MAX_COMMITTERS} trainers are named
  */
 export function commit(ledger: Ledger, epoch: number, range: number, trainer: string): boolean {
-  if (!(epoch >= 0 && epoch < ledger.spec.epochs && range >= 0 && range < ledger.ranges)) throw new RangeError(`no range ${range} of epoch ${epoch}`)
+  if (!(epoch >= 0 && epoch < ledger.spec.epochs && range >= 0 && range < ledger.ranges))
+    throw new RangeError(`no range ${range} of epoch ${epoch}`)
   const index = indexOf(ledger, trainer)
-  const record = (ledger.epochs[epoch] ??= emptyRecord(ledger.ranges))
+  ledger.epochs[epoch] ??= emptyRecord(ledger.ranges)
+  const record = ledger.epochs[epoch]
   const { start, end } = bounds(ledger, range)
   const known = record.committer[range]
   if (known === index + 1) return false
@@ -150,8 +153,10 @@ export function committers(ledger: Ledger, epoch: number, range: number): string
 function indexOf(ledger: Ledger, trainer: string): number {
   const known = ledger.indices.get(trainer)
   if (known !== undefined) return known
-  if (trainer.length === 0 || trainer.length > MAX_NAME) throw new MalformedError(`a trainer's name has 1 to ${MAX_NAME} characters, not ${trainer.length}`)
-  if (ledger.names.length >= MAX_COMMITTERS) throw new MalformedError(`more than ${MAX_COMMITTERS} trainers in the ledger of job ${ledger.spec.job}`)
+  if (trainer.length === 0 || trainer.length > MAX_NAME)
+    throw new MalformedError(`a trainer's name has 1 to ${MAX_NAME} characters, not ${trainer.length}`)
+  if (ledger.names.length >= MAX_COMMITTERS)
+    throw new MalformedError(`more than ${MAX_COMMITTERS} trainers in the ledger of job ${ledger.spec.job}`)
   ledger.names.push(trainer)
   ledger.indices.set(trainer, ledger.names.length - 1)
   return ledger.names.length - 1

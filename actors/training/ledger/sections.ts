@@ -9,7 +9,13 @@ export const SECTION = 65_536
  * Part of a ledger as bytes: who committed which of the ranges [start, start + count) of an epoch. For each trainer the shorter of a
  * bitmap and a list of runs.
  */
-export function writeSection(writer: Writer, ledger: Ledger, epoch: number, start = 0, count = Math.min(SECTION, ledger.ranges - start)): void {
+export function writeSection(
+  writer: Writer,
+  ledger: Ledger,
+  epoch: number,
+  start = 0,
+  count = Math.min(SECTION, ledger.ranges - start)
+): void {
   const record = ledger.epochs[epoch]
   const byTrainer = new Map<number, number[]>()
   const add = (trainer: number, range: number) => {
