@@ -16,6 +16,7 @@
 export type { Activation, ConvolutionOptions, InnerProductOptions, LayerOptions, ParameterOptions, PoolOptions } from './builder.ts'
 export { LayerBuilder, layers } from './builder.ts'
 export { exportModel } from './export.ts'
+export { freezeParameters } from './freeze.ts'
 export type {
   DataType,
   Dim,
@@ -29,6 +30,8 @@ export type {
   ValueType
 } from './graph/types.ts'
 export type { LossName } from './losses/index.ts'
+export { type OpenOptions, openOnnx } from './onnx/file.ts'
+export { type LoadOptions, loadOnnx } from './onnx/load.ts'
 export { initialise, parameterLayout } from './parameters.ts'
 export type { TrainingGraph, TrainingOptions } from './training.ts'
 export { trainingGraph } from './training.ts'

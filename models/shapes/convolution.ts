@@ -26,7 +26,7 @@ const conv: Infer = (c: InferContext) => {
   if (declared?.some((k, i) => k !== w[i + 2])) c.fail('kernel_shape differs from the weights')
   const window = windowOf(c.node, x.slice(2), w.slice(2)) ?? c.fail('kernel, strides, dilations and pads do not go with the input')
   if (window.output.some(d => typeof d === 'number' && d < 1)) c.fail(`the window is larger than the input [${x.join(', ')}]`)
-  return [{ type: c.input(0).type, shape: [x[0], w[0], ...window.output] }]
+  return [{ type: c.sameType(), shape: [x[0], w[0], ...window.output] }]
 }
 
 /** Padding, output padding and output size of a transposed convolution, after ONNX's formula. */
@@ -77,7 +77,7 @@ export const convolution: Record<string, Infer> = {
     if (group < 1 || (typeof x[1] === 'number' && (x[1] !== w[0] || w[0] % group !== 0))) {
       c.fail(`weights [${w.join(', ')}] in ${group} groups do not go with ${x[1]} channels`)
     }
-    return [{ type: c.input(0).type, shape: [x[0], w[1] * group, ...transposedOutput(c).output] }]
+    return [{ type: c.sameType(), shape: [x[0], w[1] * group, ...transposedOutput(c).output] }]
   },
   MaxPool: (c: InferContext) => {
     const shape = pooled(c)
