@@ -1,10 +1,12 @@
-import { type CancelTimer, type Env, MalformedError, type SetTimer, shuffle } from '../../../common/index.ts'
+import { type Env, MalformedError, shuffle } from '../../../common/index.ts'
 import { Reader, Writer } from './bytes.ts'
+import { claimOf, hearClaim, isFree, othersAt, recentSections, settleGrants } from './claims.ts'
 import { answerTo, digestsOf } from './digests.ts'
-import { bounds, commit, createLedger, isCommitted, isComplete, isFinished, type Ledger, type LedgerSpec } from './ledger.ts'
-import { type Claim, decodeMessage, encodeMessage, FAN_OUT, type LedgerMessage, MAX_VIEW, type NamedClaim } from './messages.ts'
-import { type Ownership, openRanges, ownerOf, ownership } from './ownership.ts'
+import { bounds, commit, isCommitted, isComplete, isFinished } from './ledger.ts'
+import { decodeMessage, encodeMessage, FAN_OUT, type LedgerMessage, MAX_VIEW } from './messages.ts'
+import { openRanges, ownerOf, ownership } from './ownership.ts'
 import { readSection, writeSection } from './sections.ts'
+import type { LedgerEffect, LedgerEvent, LedgerState } from './state.ts'
 
 /** Time between two rounds of anti-entropy, and after which an unanswered question is given up, ms. */
 const ROUND = 1000
@@ -13,84 +15,10 @@ const HELLO = 300
 const HELLOS = 5
 /** A newcomer counts as living for this long before the membership confirms it, ms. */
 const INTRODUCTION = 10_000
+/** Own commits that a newcomer is told of beside what it learns elsewhere: more than are on their way to others at a time. */
+const RECENT = 8
 /** How many epochs a trainer may be ahead of the first incomplete one. */
 const AHEAD = 1
-
-/**
- * - `start`: the job begins here, once. A trainer that joins a running job learns the ledger before it takes a range
- * - `peers`: who of the job's trainers lives, with or without this one
- * - `trained`: the range that `train` named is trained and applied
- * - `leave`: this trainer stops; what it was at is free for others
- */
-export type LedgerEvent =
-  | { type: 'start'; alive: string[]; joining: boolean }
-  | { type: 'peers'; alive: string[] }
-  | { type: 'trained'; epoch: number; range: number }
-  | { type: 'message'; from: string; body: Uint8Array }
-  | { type: 'timer'; id: string }
-  | { type: 'leave' }
-
-/**
- * - `train`: train the samples at positions [start, end) of the epoch's order, then say `trained`; one at a time
- * - `complete`: every range of the epoch is known to be committed; once an epoch, ascending
- * - `finished`: so is every epoch; the core goes on answering others
- */
-export type LedgerEffect =
-  | { type: 'train'; epoch: number; range: number; start: number; end: number }
-  | { type: 'complete'; epoch: number }
-  | { type: 'finished' }
-  | { type: 'message'; to: string; body: Uint8Array }
-  | SetTimer
-  | CancelTimer
-
-export interface LedgerState {
-  readonly self: string
-  readonly ledger: Ledger
-  phase: 'new' | 'joining' | 'running' | 'left'
-  alive: string[]
-  /** Newcomers that said hello before the membership named them, with the time until which that counts. */
-  introduced: Map<string, number>
-  ownership: Ownership
-  seq: number
-  /** What this trainer is at. */
-  current?: { epoch: number; range: number }
-  /** Newest claim of each trainer of the view. */
-  claims: Map<string, Claim>
-  /** Own ranges given to others, by epoch and range: until committed, or the taker is seen at something else, or gone. */
-  grants: Map<string, { epoch: number; range: number; to: string; number: number }>
-  /** The question that waits for an answer. */
-  asked?: { owner: string; epoch: number; number: number }
-  /** Owners that had nothing to give, and until when they are not asked again. */
-  denied: Map<string, number>
-  /** A joiner: who has not welcomed it, and how often it asked. */
-  unwelcomed: Set<string>
-  informed: boolean
-  hellos: number
-  /** Epochs reported complete. */
-  reported: number
-  finished: boolean
-}
-
-/** A ledger core for trainer `self`; `ledger` from a checkpoint, or empty. @throws InvalidParametersError, TooLargeError */
-export function createLedgerCore(self: string, spec: LedgerSpec, ledger: Ledger = createLedger(spec)): LedgerState {
-  return {
-    self,
-    ledger,
-    phase: 'new',
-    alive: [],
-    introduced: new Map(),
-    ownership: ownership([self]),
-    seq: 0,
-    claims: new Map(),
-    grants: new Map(),
-    denied: new Map(),
-    unwelcomed: new Set(),
-    informed: false,
-    hellos: 0,
-    reported: 0,
-    finished: false
-  }
-}
 
 /**
  * The sample ledger of an asynchronous job (design.md rule 7): every range of an epoch is trained by the first live trainer in
@@ -147,6 +75,8 @@ function trained(state: LedgerState, done: { epoch: number; range: number }, env
   const { self, ledger, current } = state
   if (current?.epoch !== done.epoch || current.range !== done.range) return
   commit(ledger, done.epoch, done.range, self)
+  state.recent.push(current)
+  if (state.recent.length > RECENT) state.recent.shift()
   state.current = undefined
   state.seq++
   const next: LedgerEffect[] = []
@@ -173,12 +103,6 @@ function take(state: LedgerState, env: Env, effects: LedgerEffect[]): boolean {
     if (ask(state, epoch, remaining, env, effects)) return false
   }
   return false
-}
-
-/** Nobody alive is at the range, and it is promised to nobody. */
-function isFree(state: LedgerState, epoch: number, range: number): boolean {
-  for (const { at } of state.claims.values()) if (at?.epoch === epoch && at.range === range) return false
-  return state.grants.size === 0 || !state.grants.has(`${epoch}/${range}`)
 }
 
 function begin(state: LedgerState, epoch: number, range: number, effects: LedgerEffect[]): void {
@@ -211,7 +135,7 @@ function message(state: LedgerState, from: string, body: Uint8Array, env: Env, e
   let heard: LedgerMessage
   try {
     heard = decodeMessage(body, state.ledger)
-    if (heard.type === 'update') {
+    if (heard.type === 'update' || heard.type === 'welcome') {
       const reader = new Reader(heard.sections, 'a ledger message')
       while (!reader.done) readSection(reader, state.ledger)
     }
@@ -230,7 +154,7 @@ function message(state: LedgerState, from: string, body: Uint8Array, env: Env, e
   const claim = claimOf(state)
   switch (heard.type) {
     case 'hello':
-      tell(from, { type: 'welcome', claim, others: othersAt(state, from) }, effects)
+      tell(from, { type: 'welcome', claim, others: othersAt(state, from), sections: recentSections(state) }, effects)
       break
     case 'welcome':
       if (state.unwelcomed.delete(from)) welcome(state)
@@ -260,26 +184,6 @@ function message(state: LedgerState, from: string, body: Uint8Array, env: Env, e
   }
 }
 
-/** A claim's number says all about it, so that a trainer's claims may come by any way and in any order. */
-function hearClaim(state: LedgerState, name: string, claim: Claim): void {
-  if (name === state.self || !state.ownership.view.includes(name)) return
-  const known = state.claims.get(name)
-  const newer = known === undefined || claim.seq > known.seq || (claim.seq === known.seq && known.at === undefined)
-  if (newer) state.claims.set(name, claim)
-}
-
-/**
- * What a newcomer must know before it takes over ranges: what others are at, and what is promised to them. A grant counts as the claim
- * with the number of its question, which gives way to whatever its taker does next.
- */
-function othersAt(state: LedgerState, newcomer: string): NamedClaim[] {
-  const others = new Map(state.claims)
-  for (const { to, number, epoch, range } of state.grants.values()) {
-    if ((others.get(to)?.seq ?? 0) <= number) others.set(to, { seq: number, at: { epoch, range } })
-  }
-  return [...others].filter(([name]) => name !== newcomer).map(([name, claim]) => ({ name, claim }))
-}
-
 /** The owner of a range decides who trains it: here, the asker gets the last open one of this trainer's own. */
 function answerAsk(state: LedgerState, from: string, number: number, epoch: number, effects: LedgerEffect[]): void {
   const { ledger } = state
@@ -296,16 +200,6 @@ function answerAsk(state: LedgerState, from: string, number: number, epoch: numb
   } else {
     state.grants.set(`${epoch}/${last}`, { epoch, range: last, to: from, number })
     tell(from, { type: 'grant', claim, number, epoch, range: last }, effects)
-  }
-}
-
-/** A grant ends when its range is committed, or its taker is gone or turns out to be at something else. */
-function settleGrants(state: LedgerState): void {
-  for (const [key, { epoch, range, to, number }] of state.grants) {
-    const claim = state.claims.get(to)
-    const elsewhere = claim !== undefined && claim.seq > number
-    // while the taker claims the range the claim protects it
-    if (isCommitted(state.ledger, epoch, range) || elsewhere || !state.ownership.view.includes(to)) state.grants.delete(key)
   }
 }
 
@@ -380,10 +274,6 @@ function tellNews(
 function gossipTo(state: LedgerState, env: Env): string[] {
   const others = state.ownership.view.filter(name => name !== state.self)
   return others.length <= FAN_OUT ? others : shuffle(others, env.random).slice(0, FAN_OUT)
-}
-
-function claimOf({ seq, current }: LedgerState): Claim {
-  return current === undefined ? { seq } : { seq, at: current }
 }
 
 function tell(to: string, message: LedgerMessage, effects: LedgerEffect[]): void {

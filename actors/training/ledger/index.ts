@@ -14,7 +14,7 @@
  * console.log(ledgerStep(state, { type: 'trained', epoch: 0, range: 1 }, env)) // complete, finished
  * console.log(figures(state.ledger, 0)) // { committed: 100, duplicated: 0 }
  */
-export { createLedgerCore, type LedgerEffect, type LedgerEvent, type LedgerState, ledgerStep } from './core.ts'
+export { ledgerStep } from './core.ts'
 export {
   bounds,
   commit,
@@ -29,3 +29,4 @@ export {
   type LedgerSpec
 } from './ledger.ts'
 export { encodeLedger, mergeLedger } from './sections.ts'
+export { createLedgerCore, type LedgerEffect, type LedgerEvent, type LedgerState } from './state.ts'

@@ -26,15 +26,15 @@ export interface Digest {
  * What ledgers tell one another. Every message carries its sender's claim.
  *
  * - `update`: sections of the sender's ledger follow ({@link readSection}); none where only the claim is news
- * - `hello`: the sender is new and takes over what it owns; answered with `welcome` and with what others are at, after which the
- *   receiver starts none of it
+ * - `hello`: the sender is new and takes over what it owns; answered with `welcome`, after which the receiver starts none of it: with
+ *   what others are at, and sections of what the receiver committed last, which the sender may not have heard of from elsewhere
  * - `digest`: what the sender knows, in short; answered with what it lacks, and with a digest where `reply` is not set
  * - `ask`: give me one of your ranges of this epoch, I have none left; answered with `grant` or `deny`
  */
 export type LedgerMessage =
   | { type: 'update'; claim: Claim; sections: Uint8Array }
   | { type: 'hello'; claim: Claim }
-  | { type: 'welcome'; claim: Claim; others: NamedClaim[] }
+  | { type: 'welcome'; claim: Claim; others: NamedClaim[]; sections: Uint8Array }
   | { type: 'digest'; claim: Claim; reply: boolean; digests: Digest[] }
   | { type: 'ask' | 'deny'; claim: Claim; number: number; epoch: number }
   | { type: 'grant'; claim: Claim; number: number; epoch: number; range: number }
@@ -72,6 +72,7 @@ export function encodeMessage(message: LedgerMessage): Uint8Array {
     case 'welcome':
       writer.uint(message.others.length)
       for (const other of message.others) writeClaim(writer.text(other.name), other.claim)
+      writer.bytes(message.sections)
       break
     case 'grant':
       writer.uint(message.number).uint(message.epoch).uint(message.range)
@@ -130,7 +131,7 @@ function readRest(type: LedgerMessage['type'], claim: Claim, reader: Reader, led
       const others: NamedClaim[] = []
       for (let left = reader.uint(MAX_VIEW); left > 0; left--)
         others.push({ name: reader.text(MAX_NAME * 3), claim: readClaim(reader, ledger) })
-      return { type, claim, others }
+      return { type, claim, others, sections: reader.rest() }
     }
     case 'hello':
       return { type, claim }
