@@ -12,6 +12,8 @@ import { explicitPadding, upgradeNode } from './upgrade.ts'
 const OPSETS = [13, 22]
 /** Nodes one model may have. */
 const MAX_NODES = 200_000
+/** Characters one name may have. */
+const MAX_NAME = 1024
 
 export interface LoadOptions {
   /** What messages call the file. @default 'model' */
@@ -82,6 +84,7 @@ function build(model: ModelProto, external: ExternalData): Graph {
   if (opset < OPSETS[0] || opset > OPSETS[1]) {
     throw new InvalidParametersError(`operator set ${opset} is not one of ${OPSETS[0]} to ${OPSETS[1]}; convert the model to one of them`)
   }
+  checkNames(proto)
   const graph = createGraph(proto.name, OPSET)
   const initializers = readInitializers(proto, external)
   for (const [name, tensor] of initializers) {
@@ -101,6 +104,31 @@ function build(model: ModelProto, external: ExternalData): Graph {
   for (const output of graph.outputs) if (!graph.types.has(output)) throw new MalformedError(`output '${output}' is assigned by no node`)
   takeParameters(graph, initializers)
   return graph
+}
+
+/** Names reach messages and terminals: one line, no control characters, no end of length. */
+function checkNames(proto: GraphProto): void {
+  const check = (name: string, what: string) => {
+    if (name.length > MAX_NAME) throw new MalformedError(`the name of ${what} has ${name.length} characters; at most ${MAX_NAME} are read`)
+    for (let i = 0; i < name.length; i++) {
+      const c = name.charCodeAt(i)
+      if (c < 32 || c === 127) throw new MalformedError(`the name of ${what} holds a control character at ${i}`)
+    }
+  }
+  proto.input.forEach((v, i) => {
+    check(v.name, `input ${i}`)
+  })
+  proto.output.forEach((v, i) => {
+    check(v.name, `output ${i}`)
+  })
+  proto.initializer.forEach((v, i) => {
+    check(v.name, `initializer ${i}`)
+  })
+  proto.node.forEach((n, i) => {
+    for (const name of [n.name, n.opType, n.domain]) check(name, `node ${i}`)
+    for (const name of [...n.input, ...n.output]) check(name, `a value of node ${i}`)
+    for (const a of n.attribute) check(a.name, `an attribute of node ${i}`)
+  })
 }
 
 function readInitializers(proto: GraphProto, external: ExternalData): Map<string, Tensor> {
