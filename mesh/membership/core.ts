@@ -219,9 +219,10 @@ function setWake(s: MembershipState, event: MembershipEvent, env: Env, out: Memb
   for (const asked of s.asked.values()) next = Math.min(next, asked.nacked ? asked.forgetDue : asked.nackDue)
   for (const peer of s.suspects) next = Math.min(next, s.members.get(peer)!.suspicion!.due)
   for (const entry of s.joining.values()) next = Math.min(next, entry.nextTry)
-  next = Math.max(next, env.now)
+  // whole milliseconds, as timers of event loops have them
+  next = env.now + Math.max(1, Math.ceil(next - env.now))
   const fired = event.type === 'timer' || event.type === 'start'
-  if (fired || next !== s.wakeAt) {
+  if (fired || Math.abs(next - s.wakeAt) >= 1) {
     s.wakeAt = next
     out.push({ type: 'setTimer', id: WAKE, delay: next - env.now })
   }

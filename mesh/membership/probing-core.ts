@@ -19,8 +19,9 @@ export function probeRound(s: MembershipState, env: Env, out: MembershipEffect[]
   const bound = s.order.length
   while (sent < s.settings.probes && looked < bound) {
     if (s.cursor >= s.order.length) startCycle(s, env)
-    const peer = s.order[s.cursor++]
+    const peer = s.order[s.cursor]
     if (peer === undefined) return
+    s.cursor++
     looked++
     const m = s.members.get(peer)
     if (m === undefined || !isLive(m.state) || s.probing.has(peer)) continue

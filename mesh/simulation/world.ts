@@ -27,6 +27,8 @@ export interface WorldOptions {
   disk?: Partial<DiskSettings>
   /** Lines of the trace kept for printing. */
   keepTrace?: number
+  /** Moments after which a run is given up: something goes round in circles. @default 20 million */
+  maxEvents?: number
 }
 
 /**
@@ -44,12 +46,14 @@ export class World {
   events = 0
   readonly #heap = new Heap()
   readonly #disk: DiskSettings
+  readonly #maxEvents: number
   #sequence = 0
 
   constructor(options: WorldOptions) {
     this.random = createRng(options.seed)
     this.network = new Network({ ...calmNetwork, ...options.network }, this.random.fork('network'))
     this.trace = new Trace(options.keepTrace)
+    this.#maxEvents = options.maxEvents ?? 20_000_000
     this.#disk = { ...calmDisk, ...options.disk }
   }
 
@@ -74,6 +78,7 @@ export class World {
       this.now = next.time
       this.events++
       next.run()
+      if (this.events > this.#maxEvents) throw new Error(`the simulated world is at ${this.now} ms after ${this.events} moments: given up`)
     }
     this.now = until
   }
@@ -125,10 +130,10 @@ export class World {
     for (const run of backlog) run()
   }
 
-  /** Freezes the node for a while. */
+  /** Freezes the node for a while, unless it stands still already. */
   stall(name: string, duration: number): void {
     const node = this.node(name)
-    if (!node.up) return
+    if (!node.up || node.frozen > 0) return
     const { life } = node
     this.freeze(name)
     this.after(duration, () => {
