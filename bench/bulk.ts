@@ -1,7 +1,7 @@
 /**
  * Speed of the bulk channel between two processes on loopback, each a libp2p host of its own as a trainer has.
  *
- *   node bench/bulk.ts [--sizes 1,4,26,100] [--repeats 7] [--crypto default|gradmesh] [--json]
+ *   node bench/bulk.ts [--sizes 1,4,26,100] [--repeats 7] [--over tls|noise|noise-default] [--json]
  *
  * One way: A sends. Both ways: each sends to the other, as in a ring; the figure is the sum. GB are 10⁹ bytes. CPU is user and system
  * time of both processes together. Delay is the event loop's, the worse of the two processes, at a resolution of 1 ms.
@@ -22,7 +22,7 @@ const { values } = parseArgs({
   options: {
     sizes: { type: 'string', default: '1,4,26,100' },
     repeats: { type: 'string', default: '7' },
-    crypto: { type: 'string', default: 'gradmesh' },
+    over: { type: 'string', default: 'tls' },
     json: { type: 'boolean', default: false },
     peer: { type: 'boolean', default: false }
   }
@@ -46,7 +46,7 @@ function createHost(): Promise<Libp2p> {
   return createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
-    connectionEncrypters: [values.crypto === 'default' ? noise() : noise({ crypto: noiseCrypto })],
+    connectionEncrypters: [values.over === 'noise-default' ? noise() : noise({ crypto: noiseCrypto })],
     streamMuxers: [yamux()],
     connectionMonitor: { enabled: false }
   })
@@ -88,13 +88,15 @@ async function run(channel: BulkChannel, name: string, bytes: number, send: bool
 
 async function servePeer(): Promise<void> {
   const host = await createHost()
-  const endpoint = createBulkEndpoint(host)
+  const endpoint = createBulkEndpoint(host, { lanes: values.over === 'tls' })
   endpoint.allow(() => true)
   let channel: BulkChannel
   process.on('disconnect', () => process.exit(0))
   process.on('message', async (order: Order) => {
-    if (order.do === 'hello') channel = await endpoint.connect(order.peer, order.endpoints)
-    else if (order.do === 'run') await run(channel, order.name, order.bytes, order.send, order.receive)
+    if (order.do === 'hello') {
+      channel = await endpoint.connect(order.peer, order.endpoints)
+      while (values.over === 'tls' && channel.encryption !== 'tls') await new Promise(resolve => setTimeout(resolve, 5))
+    } else if (order.do === 'run') await run(channel, order.name, order.bytes, order.send, order.receive)
     else if (order.do === 'messages') channel.onMessage(body => channel.message(body))
     else if (order.do === 'reset') reset()
     process.send?.(order.do === 'figures' ? figures() : {})
@@ -118,13 +120,13 @@ async function main(): Promise<void> {
   const child = fork(import.meta.filename, [...process.argv.slice(2), '--peer'])
   await new Promise(resolve => child.once('message', resolve))
   const host = await createHost()
-  const endpoint = createBulkEndpoint(host)
+  const endpoint = createBulkEndpoint(host, { lanes: values.over === 'tls' })
   endpoint.allow(() => true)
   const accepted = new Promise<BulkChannel>(resolve => endpoint.onChannel(resolve))
   await ask(child, { do: 'hello', peer: host.peerId.toString(), endpoints: endpoint.endpoints() })
   const channel = await accepted
   const repeats = Number(values.repeats)
-  if (!values.json) console.log(`${cpus()[0]?.model}, ${availableParallelism()} cores, Node ${process.version}, crypto ${values.crypto}`)
+  if (!values.json) console.log(`${cpus()[0]?.model}, ${availableParallelism()} cores, Node ${process.version}, over ${values.over}`)
   let number = 0
   for (const way of ['one way', 'both ways']) {
     for (const size of values.sizes.split(',').map(Number)) {

@@ -23,6 +23,8 @@ export interface BulkChannel {
   /** Peer id of the trainer at the other end. */
   readonly peer: string
   readonly kind: 'stream' | 'shm' | 'rdma'
+  /** What protects the bytes on their way: a stream opens on Noise and goes over to TLS 1.3 where a lane could be made. */
+  readonly encryption: 'noise' | 'tls' | 'none'
   readonly statistics: Readonly<BulkStatistics>
 
   /**

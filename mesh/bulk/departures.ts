@@ -1,6 +1,6 @@
 import { FencedError, InvalidParametersError, MalformedError, OverloadedError } from '../../common/index.ts'
 import { encodeFrame, encodeId, FrameType, writeHeader } from './frames.ts'
-import { CHUNK_BYTES, HEADER_BYTES, MAX_ID_BYTES, MAX_REGIONS } from './limits.ts'
+import { CHUNK_BYTES, HEADER_BYTES, MAX_ID_BYTES, MAX_REGIONS, SPARE_CHUNKS } from './limits.ts'
 
 /** A transfer this side offered. */
 interface Transfer {
@@ -36,6 +36,8 @@ export class Departures {
   readonly #grantsByHandle = new Map<number, Grant>()
   /** Granted transfers with bytes left, in the order in which they became ready. */
   readonly #ready = new Set<Transfer>()
+
+  readonly #spare: Uint8Array[] = []
 
   transfersSent = 0
 
@@ -98,7 +100,7 @@ export class Departures {
       }
       const { from, sent } = transfer
       const bytes = Math.min(CHUNK_BYTES, transfer.length - sent)
-      const frame = Buffer.allocUnsafeSlow(HEADER_BYTES + bytes)
+      const frame = this.#frameOf(HEADER_BYTES + bytes)
       writeHeader(frame, FrameType.chunk, transfer.handle!, sent, bytes)
       frame.set(from.subarray(sent, sent + bytes), HEADER_BYTES)
       transfer.sent = sent + bytes
@@ -106,6 +108,11 @@ export class Departures {
       return frame
     }
     return undefined
+  }
+
+  /** A chunk has left; its memory serves the next one. */
+  released(frame: Uint8Array): void {
+    if (frame.length === HEADER_BYTES + CHUNK_BYTES && this.#spare.length < SPARE_CHUNKS) this.#spare.push(frame)
   }
 
   onGrant(handle: number, length: number, id: string): void {
@@ -157,6 +164,10 @@ export class Departures {
     transfer.reject(
       new FencedError(`bulk: ${this.#peer} abandoned transfer ${transfer.id} after ${transfer.sent} of ${transfer.length} bytes were sent`)
     )
+  }
+
+  #frameOf(bytes: number): Uint8Array {
+    return (bytes === HEADER_BYTES + CHUNK_BYTES && this.#spare.pop()) || Buffer.allocUnsafeSlow(bytes)
   }
 
   #start(transfer: Transfer, handle: number, length: number): void {

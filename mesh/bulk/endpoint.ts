@@ -15,6 +15,7 @@ import {
 } from './limits.ts'
 import { type Dialer, Link, type LinkContext, refuse } from './link.ts'
 import { StreamPipe } from './pipe.ts'
+import { connectLane, LaneListener } from './tls-lane.ts'
 import { Wire, type WireOptions } from './wire.ts'
 
 /** Settings of an endpoint; the defaults are in `limits.ts`. */
@@ -25,6 +26,12 @@ export interface BulkEndpointOptions extends WireOptions {
   undecidedTimeout?: number
   /** Time a dial may take until the peer has accepted, ms. @default 20000 */
   connectTimeout?: number
+  /** Resolves when both ends of a connection that was dialed have admitted each other: `host.admission` of a mesh host. */
+  admission?(connection: Connection): Promise<unknown>
+  /** Move channels from their libp2p stream to a TLS 1.3 connection beside it, see `tls-lane.ts`. @default true */
+  lanes?: boolean
+  /** First and last port on which lanes are taken; any free one by default. */
+  ports?: readonly [number, number]
 }
 
 /**
@@ -44,6 +51,7 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
   readonly #callbacks = new Set<(channel: BulkChannel) => void>()
   /** Inbound streams not decided on, with their peers. */
   readonly #undecided = new Map<Wire, { peer: string; timer: NodeJS.Timeout }>()
+  #lanes: LaneListener | undefined
   #predicate: (peer: string) => boolean = () => false
   #lastAttempt = 0
   #closed = false
@@ -96,6 +104,7 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
     this.#closed = true
     this.#callbacks.clear()
     await Promise.all([...this.#links.values()].map(link => link.close()))
+    await this.#lanes?.close()
     await this.#registered
     await this.#host.unhandle(BULK_PROTOCOL)
   }
@@ -114,8 +123,19 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
   }
 
   decided(wire: Wire): void {
-    clearTimeout(this.#undecided.get(wire)?.timer)
+    const inbound = this.#undecided.get(wire)
+    if (!inbound) return
+    clearTimeout(inbound.timer)
     this.#undecided.delete(wire)
+    if (!wire.ended && this.#options.lanes !== false) void this.#offerLane(wire)
+  }
+
+  /** The acceptor of a channel takes the lane; both sides stay on the stream when that fails. */
+  async #offerLane(wire: Wire): Promise<void> {
+    const loopback = this.#host.getMultiaddrs().every(address => ipOf(address)?.startsWith('127.'))
+    this.#lanes ??= new LaneListener({ host: loopback ? '127.0.0.1' : undefined, ports: this.#options.ports })
+    const offer = await this.#lanes.offer(lane => wire.move(lane))
+    if (offer) wire.control(encodeFrame(FrameType.offer, 0, 0, offer))
   }
 
   empty(link: Link): void {
@@ -128,12 +148,7 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
     let accepted = false
     try {
       await this.#options.admitted?.(connection)
-      const stream = await connection.newStream(BULK_PROTOCOL, { signal }).catch(error => {
-        if (error?.name === 'UnsupportedProtocolError') {
-          throw new VersionError(`bulk: ${peer} does not speak ${BULK_PROTOCOL}; both ends must run the same version of gradmesh`)
-        }
-        throw unreachable(peer, error, signal)
-      })
+      const stream = await this.#newStream(peer, connection, signal)
       await new Promise<void>((resolve, reject) => {
         const wire: Wire = new Wire(
           peer,
@@ -142,7 +157,14 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
             accept: voids => {
               accepted = true
               resolve()
-              // the connection is the channel's own and ends with it
+              const ip = ipOf(connection.remoteAddr)
+              wire.onOffer = offer => {
+                if (ip)
+                  connectLane(ip, offer).then(
+                    lane => wire.move(lane),
+                    () => {}
+                  )
+              }
               dialer.accepted(wire, voids)
             },
             refuse: reason => {
@@ -153,6 +175,7 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
           }),
           this.#options
         )
+        // the connection is the channel's own and ends with it
         wire.onEnd(error => (error ? connection.abort(error) : connection.close().catch(reason => connection.abort(reason))))
         signal.addEventListener('abort', () => accepted || wire.fail(signal.reason), { once: true })
         wire.control(encodeFrame(FrameType.hello, 0, attempt))
@@ -172,6 +195,19 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
       }
       return connection
     } catch (error) {
+      throw unreachable(peer, error, signal)
+    }
+  }
+
+  /** The bulk stream on a fresh connection, which is spoken on only once both sides have admitted each other. */
+  async #newStream(peer: string, connection: Connection, signal: AbortSignal): Promise<Stream> {
+    try {
+      await this.#options.admission?.(connection)
+      return await connection.newStream(BULK_PROTOCOL, { signal })
+    } catch (error) {
+      if ((error as Error).name === 'UnsupportedProtocolError') {
+        throw new VersionError(`bulk: ${peer} does not speak ${BULK_PROTOCOL}; run the same release on both machines`, { cause: error })
+      }
       throw unreachable(peer, error, signal)
     }
   }
@@ -234,6 +270,12 @@ function parseCandidates(peer: string, candidates: string[]): Multiaddr[] {
     throw new InvalidParametersError(`bulk: none of the ${candidates.length} endpoint candidates of ${peer} is an address of it`)
   }
   return addresses
+}
+
+/** The address of a plain TCP connection; undefined for any other. */
+function ipOf(address: Multiaddr): string | undefined {
+  const [network, transport] = address.getComponents()
+  return (network?.name === 'ip4' || network?.name === 'ip6') && transport?.name === 'tcp' ? network.value : undefined
 }
 
 function unreachable(peer: string, error: unknown, signal: AbortSignal): Error {

@@ -36,7 +36,11 @@ export const FrameType = {
   /** Sender: the transfer granted as `handle` has `value` bytes, not the granted number. */
   mismatch: 11,
   /** A message: the body. */
-  message: 12
+  message: 12,
+  /** Acceptor: a faster connection may be made beside this one; the body says how. */
+  offer: 13,
+  /** Last frame on this connection: what follows comes over the offered one. */
+  moved: 14
 } as const
 
 export const RefuseReason = {
@@ -188,8 +192,8 @@ export class FrameParser {
 function largestBody(type: number): number | undefined {
   if (type === FrameType.chunk) return MAX_CHUNK_BYTES
   if (type === FrameType.message) return MAX_MESSAGE_BYTES
-  if (type === FrameType.grant) return MAX_ID_BYTES
-  return type >= FrameType.hello && type <= FrameType.mismatch ? 0 : undefined
+  if (type === FrameType.grant || type === FrameType.offer) return MAX_ID_BYTES
+  return type >= FrameType.hello && type <= FrameType.moved ? 0 : undefined
 }
 
 function readUint32(bytes: Uint8Array, at: number): number {

@@ -63,5 +63,11 @@ export const HEARTBEAT_INTERVAL = 3_000
 /** A peer from which nothing came for so long is taken for gone, ms. */
 export const SILENCE_TIMEOUT = 20_000
 
+/** Time in which an offered lane must be made, ms. */
+export const LANE_TIMEOUT = 5_000
+
+/** Buffers of one chunk that a channel keeps for the next ones. */
+export const SPARE_CHUNKS = 4
+
 /** Time `close()` waits for queued messages to leave, ms. */
 export const CLOSE_TIMEOUT = 1_000

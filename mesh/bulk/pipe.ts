@@ -18,8 +18,8 @@ export interface Pipe {
   /** Bytes written but not yet taken by the transport. */
   readonly buffered: number
   start(events: PipeEvents): void
-  /** Hand over `bytes`, which now belong to the pipe. */
-  write(bytes: Uint8Array): void
+  /** Hand over `bytes`, which now belong to the pipe; it gives them back through `released` if it learns that they have left. */
+  write(bytes: Uint8Array, released?: (bytes: Uint8Array) => void): void
   /** Stop and go on reading. */
   pause(): void
   resume(): void

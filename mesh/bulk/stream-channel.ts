@@ -45,6 +45,10 @@ export class StreamChannel implements BulkChannel, WireSink {
     }
   }
 
+  get encryption(): 'noise' | 'tls' {
+    return this.#wire.moved ? 'tls' : 'noise'
+  }
+
   /** Whether the channel has ended. */
   get ended(): boolean {
     return this.#ended !== undefined

@@ -1,4 +1,4 @@
-import { type Clock, GradmeshError, OverloadedError, systemClock, UnreachableError } from '../../common/index.ts'
+import { type Clock, GradmeshError, MalformedError, OverloadedError, systemClock, UnreachableError } from '../../common/index.ts'
 import { encodeFrame, FrameParser, type FrameSink, FrameType } from './frames.ts'
 import {
   CLOSE_TIMEOUT,
@@ -14,6 +14,8 @@ import type { Pipe } from './pipe.ts'
 export interface ChunkSource {
   readonly ready: boolean
   nextChunk(): Uint8Array | undefined
+  /** A chunk's memory is free again. Not called for every one. */
+  released(frame: Uint8Array): void
 }
 
 export interface WireSink extends FrameSink {
@@ -23,9 +25,9 @@ export interface WireSink extends FrameSink {
 
 export interface WireOptions {
   clock?: Clock
-  /** @default HEARTBEAT_INTERVAL */
+  /** An idle wire sends a heartbeat this often, ms. @default 3000 */
   heartbeatInterval?: number
-  /** @default SILENCE_TIMEOUT */
+  /** A peer from which nothing came for so long is taken for gone, ms. @default 20000 */
   silenceTimeout?: number
 }
 
@@ -41,15 +43,25 @@ export class Wire {
   sink: WireSink
   /** Who has chunks to send. */
   source: ChunkSource | undefined
+  /** Whom to tell of the offer of a lane, once; an offer without it is hostile. */
+  onOffer: ((offer: Uint8Array) => void) | undefined
   bytesSent = 0
   bytesReceived = 0
 
   readonly #peer: string
-  readonly #pipe: Pipe
   readonly #clock: Clock
   readonly #heartbeatInterval: number
   readonly #silenceTimeout: number
   readonly #parser: FrameParser
+  readonly #first: Pipe
+  /** The pipe that replaced the first one. */
+  #lane: Pipe | undefined
+  /** Where frames go. */
+  #output: Pipe
+  /** Where frames come from. */
+  #input: Pipe
+  /** The peer has said that what follows comes over the lane. */
+  #inputMoved = false
   #control: Uint8Array[] = []
   #controlBytes = 0
   #messages: Uint8Array[] = []
@@ -67,25 +79,19 @@ export class Wire {
 
   constructor(peer: string, pipe: Pipe, sink: WireSink, options: WireOptions = {}) {
     this.#peer = peer
-    this.#pipe = pipe
+    this.#first = this.#output = this.#input = pipe
     this.sink = sink
     this.#clock = options.clock ?? systemClock
     this.#heartbeatInterval = options.heartbeatInterval ?? HEARTBEAT_INTERVAL
     this.#silenceTimeout = options.silenceTimeout ?? SILENCE_TIMEOUT
     this.#heard = this.#spoke = this.#clock.now()
     this.#parser = new FrameParser({
-      frame: (type, handle, value, body) => {
-        if (type !== FrameType.heartbeat) this.sink.frame(type, handle, value, body)
-      },
+      frame: (type, handle, value, body) => this.#onFrame(type, handle, value, body),
       chunkStart: (handle, offset, length) => this.sink.chunkStart(handle, offset, length),
       chunkBytes: piece => this.sink.chunkBytes(piece),
       chunkEnd: () => this.sink.chunkEnd()
     })
-    pipe.start({
-      data: piece => this.#onData(piece),
-      writable: () => this.#pump(),
-      end: error => this.#onPipeEnd(error)
-    })
+    this.#start(pipe)
     this.#armTimer()
   }
 
@@ -93,9 +99,31 @@ export class Wire {
     return this.#ended
   }
 
+  /** Whether frames go and come over a lane. */
+  get moved(): boolean {
+    return this.#lane !== undefined && this.#input === this.#lane
+  }
+
   /** Call `callback` once when the wire has ended, after its sink was told. */
   onEnd(callback: (error?: Error) => void): void {
     this.#onEnded = callback
+  }
+
+  /**
+   * Go over to `lane`, between two frames: `moved` is the last one on the first pipe, in each direction, which then stays open and
+   * idle. Each side does this as soon as it has the lane, and reads from it once the peer's `moved` has come.
+   */
+  move(lane: Pipe): void {
+    if (this.#ended || this.#closing || this.#lane) {
+      lane.abort(new Error('not wanted any more'))
+      return
+    }
+    this.#write(encodeFrame(FrameType.moved))
+    this.#lane = this.#output = lane
+    lane.pause()
+    this.#start(lane)
+    if (this.#inputMoved) this.#readLane()
+    this.wake()
   }
 
   /** Queue a control frame. */
@@ -133,13 +161,13 @@ export class Wire {
 
   pause(): void {
     this.#paused = true
-    this.#pipe.pause()
+    this.#input.pause()
   }
 
   resume(): void {
     this.#paused = false
     this.#heard = this.#clock.now()
-    this.#pipe.resume()
+    this.#input.resume()
   }
 
   /** Send what is queued, chunks excepted, then close. Waits a bounded time. */
@@ -154,35 +182,76 @@ export class Wire {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true })
         this.wake()
       })
-      if (!this.#ended) await this.#pipe.close({ signal })
-      this.#finish(undefined)
+      // the lane first: the peer must have read what came over it before it sees the stream end
+      await this.#lane?.close({ signal })
+      await this.#first.close({ signal })
     } catch (error) {
-      this.#pipe.abort(error as Error)
-      this.#finish(undefined)
+      this.#abortPipes(error as Error)
     }
+    this.#finish(undefined)
   }
 
   /** End at once with `error`. */
   fail(error: Error): void {
     if (this.#ended) return
-    this.#pipe.abort(error)
+    this.#abortPipes(error)
     this.#finish(error)
   }
 
-  #onData(piece: Uint8Array): void {
+  #start(pipe: Pipe): void {
+    pipe.start({
+      data: piece => this.#onData(piece, pipe),
+      writable: () => this.#pump(),
+      end: error => this.#onPipeEnd(error, pipe)
+    })
+  }
+
+  #onData(piece: Uint8Array, from: Pipe): void {
     if (this.#ended) return
     this.bytesReceived += piece.length
     this.#heard = this.#clock.now()
     try {
+      if (from !== this.#input || (from === this.#first && this.#inputMoved)) {
+        throw new MalformedError(`bulk: ${this.#peer} sent more over a connection that it had left`)
+      }
       this.#parser.push(piece)
     } catch (error) {
       this.fail(error as Error)
     }
   }
 
-  #onPipeEnd(error?: Error): void {
-    const reason =
-      error && !(error instanceof GradmeshError) ? new UnreachableError(lost(this.#peer, error.message), { cause: error }) : error
+  #onFrame(type: number, handle: number, value: number, body: Uint8Array): void {
+    if (type === FrameType.heartbeat) return
+    if (type === FrameType.moved) {
+      if (this.#inputMoved) throw new MalformedError(`bulk: ${this.#peer} moved to another lane twice`)
+      this.#inputMoved = true
+      if (this.#lane) this.#readLane()
+    } else if (type === FrameType.offer) {
+      const { onOffer } = this
+      this.onOffer = undefined
+      if (!onOffer) throw new MalformedError(`bulk: ${this.#peer} offered a lane that it was not asked for`)
+      onOffer(body)
+    } else {
+      this.sink.frame(type, handle, value, body)
+    }
+  }
+
+  #readLane(): void {
+    this.#input = this.#lane!
+    if (!this.#paused) this.#input.resume()
+  }
+
+  #abortPipes(error: Error): void {
+    this.#first.abort(error)
+    this.#lane?.abort(error)
+  }
+
+  #onPipeEnd(error: Error | undefined, ended: Pipe): void {
+    const foreign = error && !(error instanceof GradmeshError)
+    const reason = foreign ? new UnreachableError(lost(this.#peer, error.message), { cause: error }) : error
+    const other = ended === this.#first ? this.#lane : this.#first
+    if (reason) other?.abort(reason)
+    else other?.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT) }).catch(late => other.abort(late))
     this.#finish(reason)
   }
 
@@ -199,12 +268,12 @@ export class Wire {
   }
 
   #pump(): void {
-    if (this.#ended || !this.#pipe.writable) return
+    if (this.#ended || !this.#output.writable) return
     const batch = this.#takeBatch()
     if (batch) this.#write(batch)
-    if (!this.#immediatePending && this.source?.ready && this.#pipe.writable) {
+    if (!this.#immediatePending && this.source?.ready && this.#output.writable) {
       const chunk = this.source.nextChunk()
-      if (chunk) this.#write(chunk)
+      if (chunk) this.#write(chunk, this.#released)
     }
     const more = this.#control.length > 0 || this.#messages.length > 0 || this.source?.ready
     if (more && !this.#immediatePending) {
@@ -217,14 +286,16 @@ export class Wire {
     if (!more) this.#onIdle?.()
   }
 
-  #write(bytes: Uint8Array): void {
+  readonly #released = (chunk: Uint8Array) => this.source?.released(chunk)
+
+  #write(bytes: Uint8Array, released?: (bytes: Uint8Array) => void): void {
     this.bytesSent += bytes.length
     this.#spoke = this.#clock.now()
     try {
-      this.#pipe.write(bytes)
+      this.#output.write(bytes, released)
     } catch (error) {
-      this.#pipe.abort(error as Error)
-      this.#onPipeEnd(error as Error)
+      this.#output.abort(error as Error)
+      this.#onPipeEnd(error as Error, this.#output)
     }
   }
 

@@ -1,5 +1,7 @@
+import type { Libp2p } from '@libp2p/interface'
 import t from 'tap'
 import { type BulkChannel, createBulkEndpoint } from '../../../mesh/bulk/index.ts'
+import { admittedBy, host, newAuthority } from '../fixtures.ts'
 import { createTestHost, createTrainer, type Trainer, until } from './hosts.ts'
 
 async function trainers(
@@ -170,4 +172,18 @@ t.test('a closed endpoint closes its channels and takes no more', async t => {
   await until(() => a.endpoint.channel(b.peer) === undefined)
   await t.rejects(left.send('x', new Uint8Array(1)), { name: 'UnreachableError' })
   await t.rejects(a.endpoint.connect(b.peer, b.endpoint.endpoints()), { name: 'VersionError' })
+})
+
+t.test('on hosts with admission, members get a channel and strangers none', async t => {
+  const founder = newAuthority()
+  const hosts = await Promise.all([host(t, founder), host(t, admittedBy(founder)), host(t, newAuthority())])
+  const [a, b, stranger] = hosts.map(({ libp2p, admission }) => createBulkEndpoint(libp2p as Libp2p, { admission }))
+  t.teardown(() => Promise.all([a, b, stranger].map(endpoint => endpoint.close())))
+  for (const endpoint of [a, b, stranger]) endpoint.allow(() => true)
+  const left = await a.connect(hosts[1].peer, b.endpoints())
+  await until(() => b.channel(hosts[0].peer) !== undefined)
+  t.ok(await works(left, b.channel(hosts[0].peer)!))
+  await until(() => left.encryption === 'tls')
+  await t.rejects(stranger.connect(hosts[0].peer, a.endpoints()))
+  t.equal(a.channel(hosts[2].peer), undefined)
 })

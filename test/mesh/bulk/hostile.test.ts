@@ -59,6 +59,18 @@ t.test('whatever a peer writes beyond what was named for it ends the channel, an
     'a message announced as 64 KiB + 1': { attack: h => h.sayHeader(FrameType.message, 0, 0, 65_537), says: /at most 65536/ },
     'a frame of no type': { attack: h => h.say(99), says: /no frame type 99/ },
     'a second greeting': { attack: h => h.say(FrameType.hello, 0, 1), says: /type 1 on an open channel/ },
+    'an offer of a lane that nobody asked for': { attack: h => h.say(FrameType.offer), says: /offered a lane/ },
+    'two moves to a lane': {
+      attack: h => h.raw(Buffer.concat([encodeFrame(FrameType.moved), encodeFrame(FrameType.moved)])),
+      says: /moved to another lane twice/
+    },
+    'bytes over a connection it has left': {
+      attack: h => {
+        h.say(FrameType.moved)
+        h.say(FrameType.chunk, 1, 0, bytes(10))
+      },
+      says: /over a connection that it had left/
+    },
     'an answer to no revocation': { attack: h => h.say(FrameType.done, 1), says: /revocation of handle 1 that was not made/ },
     'another length after it began': {
       attack: h => {

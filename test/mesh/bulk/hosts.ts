@@ -1,4 +1,4 @@
-import { noise } from '@chainsafe/libp2p-noise'
+import { type ICryptoInterface, noise } from '@chainsafe/libp2p-noise'
 import type { Libp2p } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
@@ -6,11 +6,11 @@ import { createLibp2p } from 'libp2p'
 import { type BulkChannel, type BulkEndpoint, type BulkEndpointOptions, createBulkEndpoint } from '../../../mesh/bulk/index.ts'
 
 /** A plain host on loopback: TCP, Noise, yamux, and none of libp2p's limits that a test would run into. */
-export function createTestHost(): Promise<Libp2p> {
+export function createTestHost(crypto?: ICryptoInterface): Promise<Libp2p> {
   return createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [noise({ crypto })],
     streamMuxers: [yamux()],
     connectionManager: { inboundConnectionThreshold: 10_000, maxIncomingPendingConnections: 1000 },
     connectionMonitor: { enabled: false }
@@ -28,18 +28,19 @@ export async function createTrainer(options?: BulkEndpointOptions): Promise<Trai
   const host = await createTestHost()
   const endpoint = createBulkEndpoint(host, options)
   endpoint.allow(() => true)
-  return {
+  const trainer: Trainer = {
     host,
     endpoint,
     peer: host.peerId.toString(),
     async stop() {
-      await endpoint.close()
+      await trainer.endpoint.close()
       await host.stop()
     }
   }
+  return trainer
 }
 
-/** Two trainers and both ends of the channel between them. */
+/** Two trainers and both ends of the channel between them, gone over to its lane where `lanes` is true. */
 export async function createPair(options?: BulkEndpointOptions): Promise<{
   a: Trainer
   b: Trainer
@@ -51,6 +52,7 @@ export async function createPair(options?: BulkEndpointOptions): Promise<{
   const accepted = new Promise<BulkChannel>(resolve => b.endpoint.onChannel(resolve))
   const left = await a.endpoint.connect(b.peer, b.endpoint.endpoints())
   const right = await accepted
+  if (options?.lanes) await until(() => left.encryption === 'tls' && right.encryption === 'tls')
   return {
     a,
     b,

@@ -45,6 +45,7 @@ export class MemoryPipe implements Pipe {
 
   start(events: PipeEvents): void {
     this.#events = events
+    this.#schedule()
   }
 
   write(bytes: Uint8Array): void {
@@ -91,7 +92,7 @@ export class MemoryPipe implements Pipe {
   }
 
   #schedule(): void {
-    if (this.#scheduled) return
+    if (this.#scheduled || !this.#events) return
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
@@ -124,15 +125,28 @@ const nobody = { frame() {}, chunkStart() {}, chunkBytes() {}, chunkEnd() {}, en
 /** Two channels over a connection within this process. */
 export function channelPair(rng?: Rng, options?: WireOptions) {
   const [leftPipe, rightPipe] = pipePair(rng)
-  const left = new StreamChannel('right', new Wire('right', leftPipe, nobody, options))
-  const right = new StreamChannel('left', new Wire('left', rightPipe, nobody, options))
-  return { left, right, leftPipe, rightPipe }
+  const leftWire = new Wire('right', leftPipe, nobody, options)
+  const rightWire = new Wire('left', rightPipe, nobody, options)
+  const left = new StreamChannel('right', leftWire)
+  const right = new StreamChannel('left', rightWire)
+  /** Give both ends a lane, in turns of the event loop that `order` says. */
+  const move = async (order: ('left' | 'right' | 'wait')[]) => {
+    const [leftLane, rightLane] = pipePair(rng)
+    for (const end of order) {
+      if (end === 'left') leftWire.move(leftLane)
+      else if (end === 'right') rightWire.move(rightLane)
+      else await new Promise(resolve => setImmediate(resolve))
+    }
+    return { leftLane, rightLane }
+  }
+  return { left, right, leftPipe, rightPipe, move }
 }
 
 /** A channel whose peer is the test itself, which may send anything. */
 export function hostilePair(options?: WireOptions) {
   const [pipe, hostile] = pipePair()
-  const channel = new StreamChannel('mallory', new Wire('mallory', pipe, nobody, options))
+  const wire = new Wire('mallory', pipe, nobody, options)
+  const channel = new StreamChannel('mallory', wire)
   const seen: { type: number; handle: number; value: number; body: string }[] = []
   const sink: FrameSink = {
     frame: (type, handle, value, body) => seen.push({ type, handle, value, body: Buffer.from(body).toString() }),
@@ -145,6 +159,7 @@ export function hostilePair(options?: WireOptions) {
   return {
     channel,
     pipe,
+    wire,
     /** Frames that the channel sent. */
     seen,
     say: (type: number, handle = 0, value = 0, body?: Uint8Array) => hostile.deliver(encodeFrame(type, handle, value, body)),

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createRng, shuffle } from '../../../common/index.ts'
 import { BULK_PROTOCOL } from '../../../mesh/bulk/index.ts'
 import { createPair, createTrainer, pattern, until } from './hosts.ts'
@@ -11,8 +11,16 @@ t.comment('seed', seed)
 
 const sha = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
-t.test('transfers of random sizes in random order, both ways at once, arrive intact', async t => {
-  const { left, right, stop } = await createPair()
+/** `undefined`: the channel goes over to its lane somewhere in the middle. */
+for (const lanes of [true, false, undefined]) {
+  const over = lanes === undefined ? 'while the channel goes over to TLS' : lanes ? 'over TLS' : 'over Noise'
+  t.test(`transfers of random sizes in random order, both ways at once, ${over}, arrive intact`, t => random(t, lanes))
+  t.test(`cancelled in the middle, then a new generation in the same buffers, ${over}`, t => cancelled(t, lanes))
+  t.test(`messages go to and fro while a transfer of 50 MB is under way, ${over}`, t => messages(t, lanes))
+}
+
+async function random(t: Test, lanes?: boolean) {
+  const { left, right, stop } = await createPair({ lanes })
   t.teardown(stop)
   t.equal(left.kind, 'stream')
   const rng = createRng(seed)
@@ -35,7 +43,9 @@ t.test('transfers of random sizes in random order, both ways at once, arrive int
   }
   await Promise.all(shuffle(steps, rng).map(step => step()))
   for (const { id, into, digest } of landed) t.equal(sha(into), digest, `${id}, ${into.length} bytes`)
-})
+  if (lanes !== false) await until(() => left.encryption === 'tls' && right.encryption === 'tls')
+  t.equal(left.encryption, lanes === false ? 'noise' : 'tls')
+}
 
 t.test('views of shared memory can be sent and landed in', async t => {
   const { left, right, stop } = await createPair()
@@ -52,8 +62,8 @@ t.test('views of shared memory can be sent and landed in', async t => {
   t.equal(shared[500_100], 0)
 })
 
-t.test('cancelled in the middle, then a new generation in the same buffers', async t => {
-  const { left, right, stop } = await createPair()
+async function cancelled(t: Test, lanes?: boolean) {
+  const { left, right, stop } = await createPair({ lanes })
   t.teardown(stop)
   const from = new Uint8Array(20_000_000)
   const into = new Uint8Array(from.length)
@@ -78,10 +88,10 @@ t.test('cancelled in the middle, then a new generation in the same buffers', asy
       t.equal(sha(into), digest, `generation ${generation} landed intact`)
     }
   }
-})
+}
 
-t.test('messages go to and fro while a transfer of 50 MB is under way', async t => {
-  const { left, right, stop } = await createPair()
+async function messages(t: Test, lanes?: boolean) {
+  const { left, right, stop } = await createPair({ lanes })
   t.teardown(stop)
   const from = new Uint8Array(50_000_000)
   right.onMessage(body => right.message(body))
@@ -95,10 +105,10 @@ t.test('messages go to and fro while a transfer of 50 MB is under way', async t 
   await Promise.all([left.send('big', from), right.receive('big', new Uint8Array(from.length))])
   under = false
   t.ok(echoes >= 5, `${echoes} round trips`)
-})
+}
 
 t.test('a receiver that stops reading stops the sender within a window; it goes on when the receiver does', async t => {
-  const { a, b, left, right, stop } = await createPair()
+  const { a, b, left, right, stop } = await createPair({ lanes: false })
   t.teardown(stop)
   const from = pattern(60_000_000, 4)
   const into = new Uint8Array(from.length)
@@ -116,6 +126,36 @@ t.test('a receiver that stops reading stops the sender within a window; it goes 
   t.ok(held < 20_000_000, `${held} bytes are under way, of ${from.length}`)
   stream.resume()
   await work
+  t.equal(sha(into), sha(from))
+})
+
+t.test('a receiver that nobody listens at stops the sender over TLS too', async t => {
+  const { left, right, stop } = await createPair({ lanes: true })
+  t.teardown(stop)
+  // messages that nobody takes make the receiver stop reading
+  const body = new Uint8Array(60_000)
+  let sent = 0
+  const flood = async () => {
+    for (let still = 0; still < 100; ) {
+      try {
+        left.message(body)
+        sent++
+        still = 0
+      } catch {
+        still++
+        await new Promise(resolve => setTimeout(resolve, 2))
+      }
+    }
+  }
+  await flood()
+  const held = left.statistics.bytesSent - right.statistics.bytesReceived
+  t.ok(held < 20_000_000, `${held} bytes are under way`)
+  let got = 0
+  right.onMessage(() => got++)
+  await until(() => got === sent)
+  const from = pattern(1_000_000, 1)
+  const into = new Uint8Array(from.length)
+  await Promise.all([left.send('x', from), right.receive('x', into)])
   t.equal(sha(into), sha(from))
 })
 
