@@ -1,4 +1,5 @@
 import { InvalidParametersError } from '../common/index.ts'
+import { freezeParameters } from './freeze.ts'
 import { backward } from './gradients/index.ts'
 import { Emitter } from './graph/emitter.ts'
 import { prune, rename } from './graph/prune.ts'
@@ -19,7 +20,8 @@ export interface TrainingGraph {
   inputs: {
     /** `shape` without the batch, which may have any size from 1 on. */
     data: { name: string; shape: number[] }
-    labels: { name: string; type: 'int32' }
+    /** `shape` without the batch: [] for one label a sample. */
+    labels: { name: string; type: 'int32' | 'float32'; shape: number[] }
   }
   outputs: {
     lossSum: string
@@ -32,6 +34,8 @@ export interface TrainingGraph {
 }
 
 export interface TrainingOptions {
+  /** Parameters that stay as they are: names, with * for any characters and ? for one; they must have values. */
+  freeze?: string[]
   /** @default 'softmax-cross-entropy' */
   loss?: LossName
 }
@@ -51,9 +55,11 @@ function withLoss(graph: Graph, loss: LossName): { e: Emitter; outputs: LossOutp
   if (copy.types.has(LABELS)) throw new InvalidParametersError(`the model has a value called '${LABELS}'; give it another name`)
   const scores = copy.outputs[0]
   copy.inputs.push(LABELS)
-  copy.types.set(LABELS, { type: 'int32', shape: [copy.types.get(copy.inputs[0])!.shape[0]] })
+  const { labels, build } = losses[loss]
+  const rest = labels.each === 'score' ? copy.types.get(scores)!.shape.slice(1) : []
+  copy.types.set(LABELS, { type: labels.type, shape: [copy.types.get(copy.inputs[0])!.shape[0] ?? 'N', ...rest] })
   const e = new Emitter(copy, 'g/')
-  const made = losses[loss].build(e, scores, LABELS)
+  const made = build(e, scores, LABELS)
   copy.outputs = []
   const outputs = { ...made }
   for (const key of ['lossSum', 'denominator', 'correct'] as const) {
@@ -65,7 +71,8 @@ function withLoss(graph: Graph, loss: LossName): { e: Emitter; outputs: LossOutp
 }
 
 /** Forward, loss and backward of `graph` as graphs in memory. */
-export function trainingParts(graph: Graph, options: TrainingOptions = {}): TrainingParts {
+export function trainingParts(whole: Graph, options: TrainingOptions = {}): TrainingParts {
+  const graph = options.freeze === undefined ? whole : freezeParameters(whole, options.freeze)
   const loss = options.loss ?? 'softmax-cross-entropy'
   if (!Object.hasOwn(losses, loss))
     throw new InvalidParametersError(`no loss is called '${loss}'; there are ${Object.keys(losses).join(', ')}`)
@@ -101,6 +108,11 @@ export function trainingParts(graph: Graph, options: TrainingOptions = {}): Trai
   return { train, evaluate, outputs: { ...outputs, gradients: names.map(n => gradients.get(n)!) }, layout }
 }
 
+function labelsOf(train: Graph): TrainingGraph['inputs']['labels'] {
+  const { type, shape } = train.types.get(LABELS)!
+  return { name: LABELS, type: type as 'int32' | 'float32', shape: shape.slice(1) as number[] }
+}
+
 /**
  * The training graph of a forward model: its first output is what the loss is taken of.
  *
@@ -118,7 +130,7 @@ export function trainingGraph(graph: Graph, options: TrainingOptions = {}): Trai
   return {
     train: encodeGraph(train),
     evaluate: encodeGraph(evaluate),
-    inputs: { data: { name: data, shape: shape as number[] }, labels: { name: LABELS, type: 'int32' } },
+    inputs: { data: { name: data, shape: shape as number[] }, labels: labelsOf(train) },
     outputs,
     layout
   }

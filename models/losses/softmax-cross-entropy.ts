@@ -35,3 +35,28 @@ export function softmaxCrossEntropy(e: Emitter, scores: string, labels: string):
   const correct = e.op('ReduceSum', [e.op('Mul', [e.op('Cast', [first], { to: 1 }), counted])], { keepdims: 0 })
   return { lossSum, denominator, correct }
 }
+
+/**
+ * Softmax cross-entropy with a distribution over the classes as the label of each sample: −Σ t·log softmax(x). `correct` counts the
+ * samples whose likeliest class has a strictly larger score than every other.
+ *
+ * @param targets - float32, [N, classes]
+ */
+export function softCrossEntropy(e: Emitter, scores: string, targets: string): LossOutputs {
+  const shape = e.shape(scores)
+  if (shape.length !== 2 || typeof shape[1] !== 'number') {
+    throw new InvalidParametersError(
+      `the model's output '${scores}' is [${shape.join(', ')}]; softmax cross-entropy needs [batch, classes]`
+    )
+  }
+  const terms = e.op('Mul', [targets, e.op('LogSoftmax', [scores], { axis: 1 })])
+  const lossSum = e.op('Neg', [e.op('ReduceSum', [terms], { keepdims: 0 })])
+  const samples = e.op('Squeeze', [e.op('Shape', [scores], { start: 0, end: 1 }), e.ints([0])])
+
+  const label = e.op('ArgMax', [targets], { axis: 1, keepdims: 1 })
+  const own = e.op('GatherElements', [scores, label], { axis: 1 })
+  const others = e.op('Cast', [e.op('GreaterOrEqual', [scores, own])], { to: 1 })
+  const first = e.op('Equal', [e.op('ReduceSum', [others, e.ints([1])], { keepdims: 1 }), e.scalar(1)])
+  const correct = e.op('ReduceSum', [e.op('Cast', [first], { to: 1 })], { keepdims: 0 })
+  return { lossSum, denominator: e.op('Cast', [samples], { to: 1 }), correct }
+}
