@@ -32,8 +32,8 @@ export interface BulkChannel {
    *
    * @param into - exactly as long as what the peer sends; may view a SharedArrayBuffer. Until the promise settles its content is
    * undefined; after it settled, however it did, no byte of this transfer is written any more.
-   * @throws FencedError when the id was cancelled, NotDeliveredError when the peer withdrew the transfer, UnreachableError when the
-   * channel ended, MalformedError when the peer sends another length, OverloadedError when too many regions are named
+   * @throws FencedError when the id was cancelled here or the transfer abandoned by the peer, UnreachableError when the channel
+   * ended, MalformedError when the peer sends another length, OverloadedError when too many regions are named
    */
   receive(id: string, into: Uint8Array, options?: { signal?: AbortSignal }): Promise<void>
 

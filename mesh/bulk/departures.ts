@@ -66,13 +66,13 @@ export class Departures {
       this.#forgetGrant(grant)
       this.#start(transfer, grant.handle, grant.length)
     }
-    return error => this.#withdraw(transfer, error, false)
+    return error => this.#withdraw(transfer, error)
   }
 
   cancel(match: (id: string) => boolean): void {
     for (const transfer of [...this.#byId.values()]) {
       if (match(transfer.id)) {
-        this.#withdraw(transfer, new FencedError(`bulk: transfer ${transfer.id} to ${this.#peer} was cancelled`), true)
+        this.#withdraw(transfer, new FencedError(`bulk: transfer ${transfer.id} to ${this.#peer} was cancelled`))
       }
     }
   }
@@ -95,7 +95,7 @@ export class Departures {
   nextChunk(): Uint8Array | undefined {
     for (const transfer of this.#ready) {
       if (transfer.from.length !== transfer.length) {
-        this.#withdraw(transfer, new InvalidParametersError(`bulk: the buffer of transfer ${transfer.id} was detached or resized`), false)
+        this.#withdraw(transfer, new InvalidParametersError(`bulk: the buffer of transfer ${transfer.id} was detached or resized`))
         continue
       }
       const { from, sent } = transfer
@@ -185,11 +185,11 @@ export class Departures {
     this.#wake()
   }
 
-  #withdraw(transfer: Transfer, error: Error, fenced: boolean): void {
+  #withdraw(transfer: Transfer, error: Error): void {
     if (this.#byId.get(transfer.id) !== transfer) return
     const { handle } = transfer
     this.#remove(transfer)
-    if (handle !== undefined) this.#write(encodeFrame(FrameType.withdraw, handle, fenced ? 1 : 0))
+    if (handle !== undefined) this.#write(encodeFrame(FrameType.withdraw, handle))
     transfer.reject(error)
   }
 

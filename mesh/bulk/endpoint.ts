@@ -27,7 +27,7 @@ export interface BulkEndpointOptions extends WireOptions {
   /** Time a dial may take until the peer has accepted, ms. @default 20000 */
   connectTimeout?: number
   /** Resolves when both ends of a connection that was dialed have admitted each other: `host.admission` of a mesh host. */
-  admission?(connection: Connection): Promise<unknown>
+  admitted?(connection: Connection): Promise<unknown>
   /** Move channels from their libp2p stream to a TLS 1.3 connection beside it, see `tls-lane.ts`. @default true */
   lanes?: boolean
   /** First and last port on which lanes are taken; any free one by default. */
@@ -202,7 +202,7 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
   /** The bulk stream on a fresh connection, which is spoken on only once both sides have admitted each other. */
   async #newStream(peer: string, connection: Connection, signal: AbortSignal): Promise<Stream> {
     try {
-      await this.#options.admission?.(connection)
+      await this.#options.admitted?.(connection)
       return await connection.newStream(BULK_PROTOCOL, { signal })
     } catch (error) {
       if ((error as Error).name === 'UnsupportedProtocolError') {

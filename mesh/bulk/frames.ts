@@ -31,7 +31,7 @@ export const FrameType = {
   revoke: 8,
   /** Sender: nothing follows for revoked `handle`. */
   done: 9,
-  /** Sender: the transfer into `handle` is abandoned. value: 0, or 1 when fenced. */
+  /** Sender: the transfer into `handle` is abandoned. */
   withdraw: 10,
   /** Sender: the transfer granted as `handle` has `value` bytes, not the granted number. */
   mismatch: 11,

@@ -10,7 +10,7 @@
  * a chunk moves.
  *
  * @example
- * const endpoint = createBulkEndpoint(host.libp2p, { admission: host.admission })
+ * const endpoint = createBulkEndpoint(host.libp2p, { admitted: host.admission })
  * endpoint.allow(peer => members.has(peer))
  * const channel = await endpoint.connect(peer, candidates)
  * await Promise.all([

@@ -1,4 +1,4 @@
-import { FencedError, InvalidParametersError, MalformedError, NotDeliveredError, OverloadedError } from '../../common/index.ts'
+import { FencedError, InvalidParametersError, MalformedError, OverloadedError } from '../../common/index.ts'
 import { encodeFrame, encodeId, FrameType } from './frames.ts'
 import { MAX_ID_BYTES, MAX_REGIONS } from './limits.ts'
 
@@ -134,17 +134,13 @@ export class Landing {
   }
 
   /** The sender abandoned the transfer. A handle that is settled crossed the withdrawal. */
-  onWithdraw(handle: number, fenced: boolean): void {
+  onWithdraw(handle: number): void {
     if (this.#revoked.delete(handle)) return
     const region = this.#byHandle.get(handle)
     if (!region) return
     this.#remove(region)
-    const at = `at byte ${region.received} of ${region.length}`
-    region.reject(
-      fenced
-        ? new FencedError(`bulk: ${this.#peer} cancelled transfer ${region.id} ${at}`)
-        : new NotDeliveredError(`bulk: ${this.#peer} withdrew transfer ${region.id} ${at}; name it again to have it sent anew`)
-    )
+    const at = `after ${region.received} of ${region.length} bytes`
+    region.reject(new FencedError(`bulk: ${this.#peer} abandoned transfer ${region.id} ${at}`))
   }
 
   /** The sender has another number of bytes for this transfer. */

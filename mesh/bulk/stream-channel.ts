@@ -121,7 +121,7 @@ export class StreamChannel implements BulkChannel, WireSink {
         this.#landing.onDone(handle)
         break
       case FrameType.withdraw:
-        this.#landing.onWithdraw(handle, value === 1)
+        this.#landing.onWithdraw(handle)
         break
       case FrameType.mismatch:
         this.#landing.onMismatch(handle, value)

@@ -177,7 +177,7 @@ t.test('a closed endpoint closes its channels and takes no more', async t => {
 t.test('on hosts with admission, members get a channel and strangers none', async t => {
   const founder = newAuthority()
   const hosts = await Promise.all([host(t, founder), host(t, admittedBy(founder)), host(t, newAuthority())])
-  const [a, b, stranger] = hosts.map(({ libp2p, admission }) => createBulkEndpoint(libp2p as Libp2p, { admission }))
+  const [a, b, stranger] = hosts.map(({ libp2p, admission }) => createBulkEndpoint(libp2p as Libp2p, { admitted: admission }))
   t.teardown(() => Promise.all([a, b, stranger].map(endpoint => endpoint.close())))
   for (const endpoint of [a, b, stranger]) endpoint.allow(() => true)
   const left = await a.connect(hosts[1].peer, b.endpoints())
