@@ -138,8 +138,12 @@ function offered(state: GossipState, from: string, message: GossipMessage & { ty
     tell(from, { type: 'ack', share }, effects)
     return
   }
-  // nobody offers a share before the last one is off its books
-  state.unconfirmed.delete(from)
+  // the last share's confirmation is lost, or the sender had taken it back; it will offer this one again
+  const unconfirmed = state.unconfirmed.get(from)
+  if (unconfirmed !== undefined) {
+    tell(from, { type: 'ack', share: unconfirmed.share }, effects)
+    return
+  }
   const known = state.incoming.get(from)
   if (known?.share === share && known.attempt === attempt) return
   if (known !== undefined) drop(state, from, known, effects)

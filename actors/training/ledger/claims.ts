@@ -30,6 +30,14 @@ export function othersAt(state: LedgerState, newcomer: string): NamedClaim[] {
   return [...others].filter(([name]) => name !== newcomer).map(([name, claim]) => ({ name, claim }))
 }
 
+/** Commits that a newcomer is told of with what others are at: more than are on their way to it at a time. */
+const RECENT = 64
+
+export function noteRecent({ recent }: LedgerState, epoch: number, range: number): void {
+  recent.push({ epoch, range })
+  if (recent.length > RECENT) recent.shift()
+}
+
 export function recentSections({ ledger, recent }: LedgerState): Uint8Array {
   const writer = new Writer()
   for (const { epoch, range } of recent) writeSection(writer, ledger, epoch, range, 1)

@@ -1,6 +1,6 @@
 import { type Env, MalformedError, shuffle } from '../../../common/index.ts'
 import { Reader, Writer } from './bytes.ts'
-import { claimOf, hearClaim, isFree, othersAt, recentSections, settleGrants } from './claims.ts'
+import { claimOf, hearClaim, isFree, noteRecent, othersAt, recentSections, settleGrants } from './claims.ts'
 import { answerTo, digestsOf } from './digests.ts'
 import { bounds, commit, isCommitted, isComplete, isFinished } from './ledger.ts'
 import { decodeMessage, encodeMessage, FAN_OUT, type LedgerMessage, MAX_VIEW } from './messages.ts'
@@ -15,8 +15,6 @@ const HELLO = 300
 const HELLOS = 5
 /** A newcomer counts as living for this long before the membership confirms it, ms. */
 const INTRODUCTION = 10_000
-/** Own commits that a newcomer is told of beside what it learns elsewhere: more than are on their way to others at a time. */
-const RECENT = 8
 /** How many epochs a trainer may be ahead of the first incomplete one. */
 const AHEAD = 1
 
@@ -75,8 +73,7 @@ function trained(state: LedgerState, done: { epoch: number; range: number }, env
   const { self, ledger, current } = state
   if (current?.epoch !== done.epoch || current.range !== done.range) return
   commit(ledger, done.epoch, done.range, self)
-  state.recent.push(current)
-  if (state.recent.length > RECENT) state.recent.shift()
+  noteRecent(state, done.epoch, done.range)
   state.current = undefined
   state.seq++
   const next: LedgerEffect[] = []
@@ -137,7 +134,10 @@ function message(state: LedgerState, from: string, body: Uint8Array, env: Env, e
     heard = decodeMessage(body, state.ledger)
     if (heard.type === 'update' || heard.type === 'welcome') {
       const reader = new Reader(heard.sections, 'a ledger message')
-      while (!reader.done) readSection(reader, state.ledger)
+      while (!reader.done) {
+        const { epoch, start, count, news } = readSection(reader, state.ledger)
+        if (news && count === 1) noteRecent(state, epoch, start)
+      }
     }
   } catch (error) {
     if (error instanceof MalformedError) return

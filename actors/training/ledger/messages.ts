@@ -27,7 +27,7 @@ export interface Digest {
  *
  * - `update`: sections of the sender's ledger follow ({@link readSection}); none where only the claim is news
  * - `hello`: the sender is new and takes over what it owns; answered with `welcome`, after which the receiver starts none of it: with
- *   what others are at, and sections of what the receiver committed last, which the sender may not have heard of from elsewhere
+ *   what others are at, and sections of what was committed last: so a claim never tells of the next range before the commit of the last
  * - `digest`: what the sender knows, in short; answered with what it lacks, and with a digest where `reply` is not set
  * - `ask`: give me one of your ranges of this epoch, I have none left; answered with `grant` or `deny`
  */

@@ -43,10 +43,10 @@ export function writeSection(
 /**
  * Merges one section.
  *
- * @returns whether it held news
+ * @returns what it covers, and whether it held news
  * @throws MalformedError when it is not one of this ledger's; what stood before the fault is merged, which is harmless
  */
-export function readSection(reader: Reader, ledger: Ledger): boolean {
+export function readSection(reader: Reader, ledger: Ledger): { epoch: number; start: number; count: number; news: boolean } {
   const epoch = reader.uint(ledger.spec.epochs - 1)
   const start = reader.uint(ledger.ranges - 1)
   const count = reader.uint(Math.min(SECTION, ledger.ranges - start))
@@ -62,7 +62,7 @@ export function readSection(reader: Reader, ledger: Ledger): boolean {
     else if (form === 1) readBitmap(reader, count, add)
     else throw reader.malformed(`a list of form ${form}`)
   }
-  return news
+  return { epoch, start, count, news }
 }
 
 /** A whole ledger, for a checkpoint. */
@@ -87,7 +87,7 @@ export function mergeLedger(ledger: Ledger, bytes: Uint8Array): boolean {
   const version = reader.byte()
   if (version !== 1) throw new MalformedError(`a ledger of version ${version} is not known here; this one reads version 1`)
   let news = false
-  while (!reader.done) news = readSection(reader, ledger) || news
+  while (!reader.done) news = readSection(reader, ledger).news || news
   return news
 }
 

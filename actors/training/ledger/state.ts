@@ -41,7 +41,7 @@ export interface LedgerState {
   seq: number
   /** What this trainer is at. */
   current?: { epoch: number; range: number }
-  /** What it committed last, newest last. */
+  /** What was committed last, by anyone, as news came in; newest last. */
   recent: { epoch: number; range: number }[]
   /** Newest claim of each trainer of the view. */
   claims: Map<string, Claim>
