@@ -41,6 +41,7 @@ export class JobActor {
   readonly #ports: JobPorts
   readonly #ended = new AbortController()
   #cancelTick: (() => void) | undefined
+  #paused = false
   #slots = ''
 
   constructor(record: JobRecord, synchronous: boolean, ports: JobPorts) {
@@ -155,7 +156,8 @@ export class JobActor {
       case 'phase':
         if (effect.phase === 'paused') {
           this.#ports.emit({ type: 'paused', job, missing: effect.missing, message: effect.message })
-        } else if (effect.phase === 'running') this.#ports.emit({ type: 'resumed', job })
+        } else if (effect.phase === 'running' && this.#paused) this.#ports.emit({ type: 'resumed', job })
+        this.#paused = effect.phase === 'paused'
         this.#ports.emit({ type: 'state', job, state: effect.phase, ...(effect.message === '' ? {} : { message: effect.message }) })
         break
     }
