@@ -6,6 +6,7 @@ import {
   type AgreementState,
   type Decision,
   finish,
+  heldBy,
   type Register,
   sameBytes
 } from './state.ts'
@@ -53,7 +54,9 @@ export function onAccept(s: AgreementState, from: string, message: Message<'acce
   if (ballot.peer !== from || refuses(s, from, message, out)) return
   const register = open(s, key, group)
   register.promised = ballot
+  const before = heldBy(register)
   register.vote = { ballot, value }
+  s.held += heldBy(register) - before
   persistThen(s, key, register, from, { kind: 'accepted', key, ballot }, out)
 }
 
@@ -65,11 +68,13 @@ export function onDecided(s: AgreementState, key: string, decision: Decision, ou
     }
     return
   }
-  if (known !== undefined || s.registers.size < s.maxRegisters) {
+  if (known !== undefined || hasRoom(s, decision.value.length)) {
     const register = open(s, key, known?.group ?? '')
+    s.held -= heldBy(register)
     register.decision = decision
     delete register.promised
     delete register.vote
+    s.held += heldBy(register)
     out.push({ type: 'persist', id: `persist-${s.nextId++}`, key, value: { ...register } })
   }
   out.push({ type: 'decided', key, decision })
@@ -100,6 +105,7 @@ export function onPersisted(s: AgreementState, id: string, out: AgreementEffect[
 }
 
 export function onForget(s: AgreementState, key: string, out: AgreementEffect[]): void {
+  s.held -= heldBy(s.registers.get(key))
   if (!s.registers.delete(key)) return
   s.reporting.delete(key)
   out.push({ type: 'erase', key })
@@ -111,15 +117,16 @@ function refuses(s: AgreementState, from: string, message: Message<'prepare'> | 
   // the disk is far behind: say nothing, the proposer asks again
   if (s.waiting.size >= MAX_WAITING) return true
   const register = s.registers.get(key)
-  if (register === undefined) {
-    if (s.registers.size < s.maxRegisters) return false
-    out.push({ type: 'send', to: from, message: { kind: 'refuse', key, ballot, reason: 'full' } })
-    return true
-  }
-  if (register.decision !== undefined) {
+  if (register?.decision !== undefined) {
     out.push({ type: 'send', to: from, message: { kind: 'decided', key, ...register.decision } })
     return true
   }
+  const more = message.kind === 'accept' ? message.value.length : 0
+  if (register === undefined ? !hasRoom(s, more) : s.held + more > s.maxHeld) {
+    out.push({ type: 'send', to: from, message: { kind: 'refuse', key, ballot, reason: 'full' } })
+    return true
+  }
+  if (register === undefined) return false
   if (register.group !== group) {
     out.push({ type: 'send', to: from, message: { kind: 'refuse', key, ballot, reason: 'voters' } })
     return true
@@ -129,6 +136,10 @@ function refuses(s: AgreementState, from: string, message: Message<'prepare'> | 
     return true
   }
   return false
+}
+
+function hasRoom(s: AgreementState, more: number): boolean {
+  return s.registers.size < s.maxRegisters && s.held + more <= s.maxHeld
 }
 
 function refusal(

@@ -37,6 +37,8 @@ export class Agreement {
   /** The last write of each key: writes of one key are done in order. */
   readonly #writes = new Map<string, Promise<void>>()
   readonly #calls = new Map<string, Call>()
+  /** The event being carried out, and those that came meanwhile. */
+  readonly #events: AgreementEvent[] = []
   #nextCall = 1
   #stopped = false
 
@@ -187,10 +189,20 @@ export class Agreement {
     call.reject(error)
   }
 
+  /** A listener may call this object while effects are carried out: what it asks waits until that is done. */
   #step(event: AgreementEvent): void {
     if (this.#stopped) return
+    this.#events.push(event)
+    if (this.#events.length > 1) return
     const { clock, random } = this.#ports
-    for (const effect of agreementStep(this.#state, event, { now: clock.now(), random })) this.#carryOut(effect)
+    try {
+      for (let next = this.#events[0]; next !== undefined; next = this.#events[0]) {
+        for (const effect of agreementStep(this.#state, next, { now: clock.now(), random })) this.#carryOut(effect)
+        this.#events.shift()
+      }
+    } finally {
+      this.#events.length = 0
+    }
   }
 
   #carryOut(effect: AgreementEffect): void {

@@ -1,15 +1,25 @@
 import type { Env } from '../../common/index.ts'
 import { onAccept, onDecided, onForget, onPersisted, onPrepare, onQuery, onReported } from './acceptor-core.ts'
 import { onLearn, onQuestionTimer, onUndecided } from './learner-core.ts'
-import { MAX_REGISTERS } from './limits.ts'
+import { MAX_HELD_BYTES, MAX_REGISTERS } from './limits.ts'
 import { onAccepted, onChosen, onPromise, onProposalTimer, onPropose, onRefuse, onView } from './proposer-core.ts'
-import { type AgreementEffect, type AgreementEvent, type AgreementMessage, type AgreementState, finish, type Register } from './state.ts'
+import {
+  type AgreementEffect,
+  type AgreementEvent,
+  type AgreementMessage,
+  type AgreementState,
+  finish,
+  heldBy,
+  type Register
+} from './state.ts'
 
 export interface AgreementInit {
   self: string
   /** What was made durable in earlier lives. */
   registers?: Iterable<[string, Register]>
   maxRegisters?: number
+  /** Bytes. */
+  maxHeld?: number
   /** @default 500 */
   resend?: number
   /** @default 100 */
@@ -17,15 +27,20 @@ export interface AgreementInit {
 }
 
 export function createAgreementState(init: AgreementInit): AgreementState {
+  const registers = new Map(init.registers ?? [])
+  let held = 0
+  for (const register of registers.values()) held += heldBy(register)
   return {
     self: init.self,
-    registers: new Map(init.registers ?? []),
+    registers,
+    held,
     proposals: new Map(),
     questions: new Map(),
     reporting: new Map(),
     waiting: new Map(),
     nextId: 1,
     maxRegisters: init.maxRegisters ?? MAX_REGISTERS,
+    maxHeld: init.maxHeld ?? MAX_HELD_BYTES,
     resend: init.resend ?? 500,
     backoff: init.backoff ?? 100
   }

@@ -8,6 +8,8 @@ export const MAX_REPORT_BYTES = 64 * 1024
 export const MAX_VOTERS = 4096
 /** Registers one node holds; `forget` makes room. */
 export const MAX_REGISTERS = 10_000
+/** Bytes of values that the registers of one node hold together. */
+export const MAX_HELD_BYTES = 64 * 1024 * 1024
 /** Proposals and questions of this node that run at one time. */
 export const MAX_PROPOSALS = 256
 /** Reports asked of the application at one time. */

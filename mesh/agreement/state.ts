@@ -144,7 +144,10 @@ export interface AgreementState {
   /** Replies by the id of the persist they wait for. */
   waiting: Map<string, { to: string; message: AgreementMessage }>
   nextId: number
+  /** Bytes of the values in `registers`. */
+  held: number
   maxRegisters: number
+  maxHeld: number
   /** Time between repetitions of an unanswered message, ms. */
   resend: number
   /** Shortest mean back-off after a refusal, ms; doubles with each, up to 16 times. */
@@ -172,4 +175,9 @@ export function finish(s: AgreementState, id: string, out: AgreementEffect[]): v
 /** More than half. */
 export function majority(voters: number): number {
   return Math.floor(voters / 2) + 1
+}
+
+/** Bytes of the values a register holds. */
+export function heldBy(register: Register | undefined): number {
+  return (register?.vote?.value.length ?? 0) + (register?.decision?.value.length ?? 0)
 }

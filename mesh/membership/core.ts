@@ -171,6 +171,7 @@ function onMessage(s: MembershipState, from: string, message: MembershipMessage,
       onDigest(s, from, message.digest, out)
       break
     case 'state':
+      s.joining.delete(from)
       if (message.reply) sendState(s, from, false, out)
       break
     case 'news':

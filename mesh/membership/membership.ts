@@ -69,6 +69,8 @@ export class Membership {
   readonly #listeners = new Set<(change: MemberChange) => void>()
   #cancelWake: () => void = () => {}
   #verifying = 0
+  /** The event being carried out, and those that came meanwhile. */
+  readonly #events: MembershipEvent[] = []
 
   constructor(options: MembershipOptions) {
     this.self = options.self
@@ -170,7 +172,21 @@ export class Membership {
     return () => this.#listeners.delete(listener)
   }
 
+  /** A listener may call this object while effects are carried out: what it asks waits until that is done. */
   #step(event: MembershipEvent): void {
+    this.#events.push(event)
+    if (this.#events.length > 1) return
+    try {
+      for (let next = this.#events[0]; next !== undefined; next = this.#events[0]) {
+        this.#carryOut(next)
+        this.#events.shift()
+      }
+    } finally {
+      this.#events.length = 0
+    }
+  }
+
+  #carryOut(event: MembershipEvent): void {
     const { clock, random } = this.#ports
     const effects = membershipStep(this.#state, event, { now: clock.now(), random })
     for (const effect of effects) {

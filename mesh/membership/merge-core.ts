@@ -74,7 +74,6 @@ function takeIn(s: MembershipState, record: MemberRecord, env: Env, out: Members
   changing(s, m, () => {
     m.state = 'alive'
   })
-  s.joining.delete(m.peer)
   enlist(s, m.peer, env)
   s.broadcasts.add(recordOf(m, true))
   notify(out, 'joined', m)
