@@ -1,19 +1,22 @@
 import { InvalidParametersError } from '../common/index.ts'
 import type { Graph, ParameterLayout, Tensor } from './graph/types.ts'
 import { encodeGraph } from './onnx/encode.ts'
+import { initialise, stateLayout } from './parameters.ts'
 
 /**
  * The model as plain inference ONNX: the graph's own inputs and outputs, the parameters as initializers.
  *
  * @param parameters - the flat arena, `layout.total` floats
  * @param metadata - what to write into the file's metadata, by key
+ * @param states - the arena of running statistics; those that the model came with where it is left out
  * @returns ONNX bytes
  */
 export function exportModel(
   graph: Graph,
   layout: ParameterLayout,
   parameters: Float32Array,
-  metadata: Record<string, string> = {}
+  metadata: Record<string, string> = {},
+  states?: Float32Array
 ): Uint8Array<ArrayBuffer> {
   if (parameters.length < layout.total) {
     throw new InvalidParametersError(`${parameters.length} parameters were given and the model has ${layout.total}`)
@@ -21,6 +24,12 @@ export function exportModel(
   const values = new Map<string, Tensor>()
   for (const p of layout.parameters) {
     values.set(p.name, { type: 'float32', shape: p.shape, data: parameters.subarray(p.offset, p.offset + p.size) })
+  }
+  const state = stateLayout(graph)
+  const statistics = new Float32Array(state.total)
+  if (states === undefined) initialise(state, 0, statistics)
+  for (const p of state.parameters) {
+    values.set(p.name, { type: 'float32', shape: p.shape, data: (states ?? statistics).subarray(p.offset, p.offset + p.size) })
   }
   return encodeGraph(graph, { values, metadata })
 }

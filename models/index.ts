@@ -32,7 +32,7 @@ export type {
 export type { LossName } from './losses/index.ts'
 export { type OpenOptions, openOnnx } from './onnx/file.ts'
 export { type LoadOptions, loadOnnx } from './onnx/load.ts'
-export { initialise, parameterLayout } from './parameters.ts'
+export { initialise, parameterLayout, stateLayout } from './parameters.ts'
 export type { TrainingGraph, TrainingOptions } from './training.ts'
 export { trainingGraph } from './training.ts'
 export type { MlpOptions, ModelName, ZooInput } from './zoo/index.ts'

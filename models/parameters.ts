@@ -8,13 +8,22 @@ import type { Graph, Parameter, ParameterInfo, ParameterLayout } from './graph/t
  * @throws TooLargeError above 2³¹ floats
  */
 export function parameterLayout(graph: Graph): ParameterLayout {
+  return layoutOf(graph, graph.parameters)
+}
+
+/** Places of the states of `graph`, likewise. */
+export function stateLayout(graph: Graph): ParameterLayout {
+  return layoutOf(graph, graph.states)
+}
+
+function layoutOf(graph: Graph, tensors: ReadonlyMap<string, Parameter>): ParameterLayout {
   const order = new Set<string>()
-  for (const node of graph.nodes) for (const input of node.inputs) if (graph.parameters.has(input)) order.add(input)
-  for (const name of graph.parameters.keys()) order.add(name)
+  for (const node of graph.nodes) for (const input of node.inputs) if (tensors.has(input)) order.add(input)
+  for (const name of tensors.keys()) order.add(name)
   let total = 0
   const parameters: ParameterInfo[] = []
   for (const name of order) {
-    const parameter = graph.parameters.get(name)!
+    const parameter = tensors.get(name)!
     const size = sizeOf(parameter.shape)
     parameters.push({ ...parameter, offset: total, size })
     total += size

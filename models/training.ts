@@ -5,8 +5,9 @@ import { Emitter } from './graph/emitter.ts'
 import { prune, rename } from './graph/prune.ts'
 import { copyGraph, type Graph, type ParameterLayout } from './graph/types.ts'
 import { type LossName, type LossOutputs, losses } from './losses/index.ts'
+import { lower, SAMPLES } from './lowering/index.ts'
 import { encodeGraph } from './onnx/encode.ts'
-import { parameterLayout } from './parameters.ts'
+import { parameterLayout, stateLayout } from './parameters.ts'
 
 /** A model made ready for training: two ONNX files and what their inputs and outputs are called. */
 export interface TrainingGraph {
@@ -22,6 +23,8 @@ export interface TrainingGraph {
     data: { name: string; shape: number[] }
     /** `shape` without the batch: [] for one label a sample. */
     labels: { name: string; type: 'int32' | 'float32'; shape: number[] }
+    /** One number a sample, a hash of (seed, epoch, sample id), for what is random in training; absent where nothing is. */
+    samples?: { name: string; type: 'int32' }
   }
   outputs: {
     lossSum: string
@@ -29,8 +32,12 @@ export interface TrainingGraph {
     correct: string
     /** In the order of `layout.parameters`. */
     gradients: string[]
+    /** New values of the states after a step, in the order of `state.parameters`. */
+    states: string[]
   }
   layout: ParameterLayout
+  /** Running statistics: inputs by name of both graphs, changed by a step without a gradient. Most models have none. */
+  state: ParameterLayout
 }
 
 export interface TrainingOptions {
@@ -46,19 +53,19 @@ export interface TrainingParts {
   evaluate: Graph
   outputs: TrainingGraph['outputs']
   layout: ParameterLayout
+  state: ParameterLayout
 }
 
 const LABELS = 'labels'
 
-function withLoss(graph: Graph, loss: LossName): { e: Emitter; outputs: LossOutputs } {
-  const copy = copyGraph(graph)
+function withLoss(e: Emitter, loss: LossName): LossOutputs {
+  const copy = e.graph
   if (copy.types.has(LABELS)) throw new InvalidParametersError(`the model has a value called '${LABELS}'; give it another name`)
   const scores = copy.outputs[0]
   copy.inputs.push(LABELS)
   const { labels, build } = losses[loss]
   const rest = labels.each === 'score' ? copy.types.get(scores)!.shape.slice(1) : []
   copy.types.set(LABELS, { type: labels.type, shape: [copy.types.get(copy.inputs[0])!.shape[0] ?? 'N', ...rest] })
-  const e = new Emitter(copy, 'g/')
   const made = build(e, scores, LABELS)
   copy.outputs = []
   const outputs = { ...made }
@@ -67,7 +74,7 @@ function withLoss(graph: Graph, loss: LossName): { e: Emitter; outputs: LossOutp
     outputs[key] = e.op('Identity', [made[key]], {}, key)
     copy.outputs.push(key)
   }
-  return { e, outputs }
+  return outputs
 }
 
 /** Forward, loss and backward of `graph` as graphs in memory. */
@@ -78,11 +85,13 @@ export function trainingParts(whole: Graph, options: TrainingOptions = {}): Trai
     throw new InvalidParametersError(`no loss is called '${loss}'; there are ${Object.keys(losses).join(', ')}`)
   const layout = parameterLayout(graph)
   const names = layout.parameters.map(p => p.name)
-  const evaluate = withLoss(graph, loss).e.graph
+  const evaluate = copyGraph(graph)
+  withLoss(new Emitter(evaluate, 'g/'), loss)
   prune(evaluate)
 
-  const { e, outputs } = withLoss(graph, loss)
+  const { e, updates } = lower(graph, 'g/')
   const train = e.graph
+  const outputs = withLoss(e, loss)
   const found = backward(e, outputs.lossSum, names)
   const gradients = new Map<string, string>()
   const taken = new Set<string>([...train.outputs, ...train.inputs, ...names, ...train.constants.keys()])
@@ -104,8 +113,14 @@ export function trainingParts(whole: Graph, options: TrainingOptions = {}): Trai
     }
     train.outputs.push(output)
   }
+  const state = stateLayout(graph)
+  const states = state.parameters.map(({ name }) => {
+    const output = e.op('Identity', [updates.get(name) ?? name], {}, `state/${name}`)
+    train.outputs.push(output)
+    return output
+  })
   prune(train)
-  return { train, evaluate, outputs: { ...outputs, gradients: names.map(n => gradients.get(n)!) }, layout }
+  return { train, evaluate, outputs: { ...outputs, gradients: names.map(n => gradients.get(n)!), states }, layout, state }
 }
 
 function labelsOf(train: Graph): TrainingGraph['inputs']['labels'] {
@@ -121,7 +136,7 @@ function labelsOf(train: Graph): TrainingGraph['inputs']['labels'] {
  * @throws InvalidParametersError naming the node when an operator on a gradient's path has no rule
  */
 export function trainingGraph(graph: Graph, options: TrainingOptions = {}): TrainingGraph {
-  const { train, evaluate, outputs, layout } = trainingParts(graph, options)
+  const { train, evaluate, outputs, layout, state } = trainingParts(graph, options)
   const data = graph.inputs[0]
   const shape = graph.types.get(data)!.shape.slice(1)
   if (!shape.every(d => typeof d === 'number')) {
@@ -130,8 +145,13 @@ export function trainingGraph(graph: Graph, options: TrainingOptions = {}): Trai
   return {
     train: encodeGraph(train),
     evaluate: encodeGraph(evaluate),
-    inputs: { data: { name: data, shape: shape as number[] }, labels: labelsOf(train) },
+    inputs: {
+      data: { name: data, shape: shape as number[] },
+      labels: labelsOf(train),
+      ...(train.inputs.includes(SAMPLES) ? { samples: { name: SAMPLES, type: 'int32' as const } } : {})
+    },
     outputs,
-    layout
+    layout,
+    state
   }
 }

@@ -41,18 +41,28 @@ export function backward(e: Emitter, result: string, sources: Iterable<string>):
     if (parts.length > 1) gradients.set(name, [parts.length === 2 ? e.op('Add', parts) : e.op('Sum', parts)])
     return gradients.get(name)![0]
   }
+  const add = (input: string, gradient: string | undefined): void => {
+    if (gradient === undefined || !wanted.has(input)) return
+    const parts = gradients.get(input)
+    if (parts === undefined) gradients.set(input, [gradient])
+    else parts.push(gradient)
+  }
   for (let i = nodes.length - 1; i >= 0; i--) {
     const node = nodes[i]
     if (!node.outputs.some(o => gradients.has(o)) || !node.inputs.some(x => wanted.has(x))) continue
+    const shortcut = e.shortcuts.get(node.outputs[0])
+    if (shortcut !== undefined) {
+      const made = shortcut.rule(collect(node.outputs[0])!)
+      shortcut.inputs.forEach((input, k) => {
+        add(input, made[k])
+      })
+      continue
+    }
     const rule = ruleOf(node)
     if (rule === undefined) refuse(e.graph, nodes, node, sources)
     const made = rule(new RuleContext(node, e, node.outputs.map(collect), wanted))
     node.inputs.forEach((input, k) => {
-      const gradient = made[k]
-      if (gradient === undefined || !wanted.has(input)) return
-      const parts = gradients.get(input)
-      if (parts === undefined) gradients.set(input, [gradient])
-      else parts.push(gradient)
+      add(input, made[k])
     })
   }
   const found = new Map<string, string>()

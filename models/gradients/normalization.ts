@@ -25,7 +25,7 @@ function normalised(e: Emitter, x: string, axes: number[], epsilon: number): Nor
   return { value: e.op('Mul', [centred, inverse]), inverse }
 }
 
-function throughNormalised(e: Emitter, h: string, { value, inverse }: Normalised, axes: number[]): string {
+export function throughNormalised(e: Emitter, h: string, { value, inverse }: Normalised, axes: number[]): string {
   const along = e.op('Mul', [value, mean(e, e.op('Mul', [h, value]), axes)])
   return e.op('Mul', [e.op('Sub', [e.op('Sub', [h, mean(e, h, axes)]), along]), inverse])
 }

@@ -6,12 +6,20 @@ import type { Attribute, DataType, Dim, Graph, GraphNode, Tensor, ValueType } fr
 /** Operators whose results differ from one application to the next, so that two of them are never one. */
 const impure = new Set(['Dropout', 'RandomNormal', 'RandomUniform', 'RandomNormalLike', 'RandomUniformLike', 'Bernoulli', 'Multinomial'])
 
+/** The gradients of `inputs` from that of a value computed from them. */
+export interface Shortcut {
+  inputs: string[]
+  rule: (gradient: string) => (string | undefined)[]
+}
+
 /**
  * Appends nodes to a graph, inferring types as it goes. The same operator applied twice to the same inputs is emitted once, so that
  * rules may ask for what they need without asking whether another one had it made.
  */
 export class Emitter {
   readonly graph: Graph
+  /** Values whose gradient goes straight to other values, past the nodes between: where a closed form is shorter. */
+  readonly shortcuts = new Map<string, Shortcut>()
   readonly #prefix: string
   readonly #made = new Map<string, string[]>()
   #count = 0

@@ -12,7 +12,13 @@ export function prune(graph: Graph): void {
   }
   graph.nodes = kept.reverse()
   for (const name of graph.constants.keys()) if (!needed.has(name)) graph.constants.delete(name)
-  const named = new Set([...graph.inputs, ...graph.parameters.keys(), ...graph.constants.keys(), ...graph.nodes.flatMap(n => n.outputs)])
+  const named = new Set([
+    ...graph.inputs,
+    ...graph.parameters.keys(),
+    ...graph.states.keys(),
+    ...graph.constants.keys(),
+    ...graph.nodes.flatMap(n => n.outputs)
+  ])
   for (const name of graph.types.keys()) if (!named.has(name)) graph.types.delete(name)
 }
 

@@ -135,7 +135,9 @@ export interface Graph {
   constants: Map<string, Tensor>
   /** Trained tensors. */
   parameters: Map<string, Parameter>
-  /** Type of every input, constant, parameter and node output. */
+  /** Tensors that a step of training changes without a gradient: running statistics. */
+  states: Map<string, Parameter>
+  /** Type of every input, constant, parameter, state and node output. */
   types: Map<string, ValueType>
 }
 
@@ -144,7 +146,17 @@ export const OPSET = 22
 
 /** An empty graph. */
 export function createGraph(name: string, opset = OPSET): Graph {
-  return { name, opset, inputs: [], outputs: [], nodes: [], constants: new Map(), parameters: new Map(), types: new Map() }
+  return {
+    name,
+    opset,
+    inputs: [],
+    outputs: [],
+    nodes: [],
+    constants: new Map(),
+    parameters: new Map(),
+    states: new Map(),
+    types: new Map()
+  }
 }
 
 /** A graph that shares nothing mutable with `graph` but tensors' elements. */
@@ -156,6 +168,7 @@ export function copyGraph(graph: Graph): Graph {
     nodes: graph.nodes.map(n => ({ ...n, inputs: [...n.inputs], outputs: [...n.outputs] })),
     constants: new Map(graph.constants),
     parameters: new Map(graph.parameters),
+    states: new Map(graph.states),
     types: new Map(graph.types)
   }
 }

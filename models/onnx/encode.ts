@@ -29,13 +29,13 @@ export interface EncodeOptions {
 }
 
 /**
- * The file that holds `graph`. Parameters without values are inputs, after the graph's own, in their order.
+ * The file that holds `graph`. Parameters and states without values are inputs, after the graph's own, in their order.
  *
  * @returns ONNX bytes
  */
 export function encodeGraph(graph: Graph, options: EncodeOptions = {}): Uint8Array<ArrayBuffer> {
   const { values = new Map<string, Tensor>(), metadata = {} } = options
-  const inputs = [...graph.inputs, ...[...graph.parameters.keys()].filter(p => !values.has(p))]
+  const inputs = [...graph.inputs, ...[...graph.parameters.keys(), ...graph.states.keys()].filter(p => !values.has(p))]
   const contributed = graph.nodes.some(n => n.domain === 'com.microsoft')
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(IR_VERSION),

@@ -2,7 +2,7 @@ import { fromBinary } from '@bufbuild/protobuf'
 import { GradmeshError, InvalidParametersError, MalformedError, TooLargeError } from '../../common/index.ts'
 import { freezeParameters } from '../freeze.ts'
 import { describe } from '../graph/attributes.ts'
-import { createGraph, type Graph, type GraphNode, OPSET, type Tensor } from '../graph/types.ts'
+import { createGraph, type Graph, type GraphNode, OPSET, type Parameter, type Tensor } from '../graph/types.ts'
 import { inferNode } from '../shapes/index.ts'
 import { decodeAttribute, decodeTensor, decodeValue, type ExternalData, tensorType } from './decode.ts'
 import { type GraphProto, type ModelProto, ModelProtoSchema } from './pb/onnx_pb.ts'
@@ -241,11 +241,23 @@ function takeParameters(graph: Graph, initializers: ReadonlyMap<string, Tensor>)
       if (node.domain === '' && settings[node.op]?.includes(i)) setting.add(input)
     })
   }
+  for (const node of graph.nodes) {
+    if (node.domain !== '' || node.op !== 'BatchNormalization') continue
+    for (const name of node.inputs.slice(3, 5)) {
+      const tensor = initializers.get(name)
+      if (tensor?.type !== 'float32') continue
+      graph.states.set(name, given(name, tensor))
+      graph.constants.delete(name)
+    }
+  }
   for (const [name, tensor] of initializers) {
     if (tensor.type !== 'float32' || setting.has(name) || !read.has(name)) continue
-    const filler = { type: 'given', values: tensor.data as Float32Array } as const
-    graph.parameters.set(name, { name, shape: tensor.shape, lrMult: 1, decayMult: 1, filler })
+    graph.parameters.set(name, given(name, tensor))
     graph.constants.delete(name)
     graph.types.set(name, { type: 'float32', shape: tensor.shape })
   }
+}
+
+function given(name: string, tensor: Tensor): Parameter {
+  return { name, shape: tensor.shape, lrMult: 1, decayMult: 1, filler: { type: 'given', values: tensor.data as Float32Array } }
 }

@@ -63,7 +63,19 @@ const einsum: Infer = (c: InferContext) => {
   return [{ type: c.sameType(), shape: [...result].map(s => sizes.get(s) ?? c.fail(`'${s}' is in no operand`)) }]
 }
 
+/** Outputs of LSTM (3) and GRU (2): all hidden states, the last one, the last cell. */
+const recurrent: Infer = (c: InferContext) => {
+  const x = c.atLeast(0, 3)
+  const r = c.atLeast(2, 3)
+  if (intAttribute(c.node, 'layout', 0) !== 0) c.fail('layout 1 is not known')
+  const type = c.sameType([0, 1, 2])
+  const last = { type, shape: [r[0], x[1], r[2]] }
+  return [{ type, shape: [x[0], r[0], x[1], r[2]] }, last, last]
+}
+
 export const linear: Record<string, Infer> = {
+  LSTM: recurrent,
+  GRU: recurrent,
   Gemm: gemm,
   MatMul: c => [{ type: c.sameType(), shape: matmul(c, c.shape(0), c.shape(1)) }],
   Einsum: einsum
