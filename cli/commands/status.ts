@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { DeviceStatus, NodeStatus } from '../../actors/training/service-types.ts'
 import type { Context } from '../context.ts'
 import { nodeCommand } from '../options.ts'
-import { bytes, plain, table } from '../terminal/format.ts'
+import { bytes, plain, short, table } from '../terminal/format.ts'
 import { jobTable } from './jobs.ts'
 
 export function statusCommand(context: Context): Command {
@@ -48,11 +48,6 @@ export function statusLines(status: NodeStatus): string[] {
   }
   if (status.jobs.length > 0) lines.push('', ...jobTable(status.jobs))
   return lines
-}
-
-/** The end of a peer id tells peers apart; their beginnings are alike. */
-export function short(peer: string): string {
-  return peer.length <= 12 ? peer : `…${peer.slice(-8)}`
 }
 
 function devices(list: DeviceStatus[]): string {

@@ -59,6 +59,11 @@ export function width(text: string): number {
   return stripVTControlCharacters(text).length
 }
 
+/** The end of a peer id, which tells peers apart; their beginnings are alike. */
+export function short(peer: string): string {
+  return peer.length <= 12 ? peer : `…${peer.slice(-8)}`
+}
+
 /** `text` without control characters, so that what a peer wrote cannot drive the terminal. */
 export function plain(text: string): string {
   return stripVTControlCharacters(text).replace(/\p{Cc}/gu, ' ')

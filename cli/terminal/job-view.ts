@@ -1,5 +1,5 @@
 import type { JobEvent, JobState } from '../../actors/training/service-types.ts'
-import { count, figure, percent, plain, time } from './format.ts'
+import { count, figure, percent, plain, short, time } from './format.ts'
 
 type Metrics = Extract<JobEvent, { type: 'metrics' }>
 
@@ -64,7 +64,7 @@ export function observe(view: JobView, event: JobEvent): { text: string; live: b
       view.message = event.message
       return always(event.message === undefined ? event.state : `${event.state}: ${plain(event.message)}`)
     case 'log':
-      return event.level === 'warn' || event.level === 'error' ? always(`${plain(event.node)}: ${plain(event.message)}`) : []
+      return event.level === 'warn' || event.level === 'error' ? always(`${short(plain(event.node))}: ${plain(event.message)}`) : []
     case 'checkpoint':
       return [{ text: `checkpoint ${plain(event.name)} at step ${event.step}`, live: false }]
   }
