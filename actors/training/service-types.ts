@@ -146,7 +146,7 @@ export type JobEvent =
       step: number
       /** From 0, as everywhere below. */
       epoch: number
-      /** Samples this trainer has committed in this epoch. */
+      /** Samples of the whole job committed so far, over all epochs, as this trainer knows. */
       samples: number
       /** Mean loss of the samples of this step on this trainer. */
       loss: number

@@ -109,15 +109,11 @@ export function exchangeShare(metrics: Metrics[]): number {
   return all === 0 ? 0 : exchange / all
 }
 
-/** ms until the last epoch's end at the present rate; undefined while it cannot be told. Epochs count from 0 in events and from 1 for people. */
+/** ms until the last epoch's end at the present rate; undefined while it cannot be told. */
 function timeLeft(view: JobView, metrics: Metrics[], rate: number): number | undefined {
   if (view.epochSize === 0 || rate === 0) return undefined
-  const inEpoch = sum(
-    metrics.filter(m => m.epoch === view.epoch),
-    m => m.samples
-  )
-  const rest = (view.epochs - view.epoch) * view.epochSize - Math.min(inEpoch, view.epochSize)
-  return (Math.max(0, rest) / rate) * 1000
+  const done = Math.max(...metrics.map(m => m.samples))
+  return (Math.max(0, view.epochs * view.epochSize - done) / rate) * 1000
 }
 
 function always(text: string): { text: string; live: boolean }[] {

@@ -196,7 +196,7 @@ export function goodRun({ accuracy = 0.9812 }: { accuracy?: number } = {}): JobE
     rank,
     step,
     epoch: 0,
-    samples: step * 32,
+    samples: step * 64,
     loss: 2 / step,
     samplesPerSecond: 1000,
     bytesSent: step * 1000,
