@@ -267,6 +267,8 @@ t.test('one that leaves frees what it was at', async t => {
   world.found(3)
   world.run(() => world.time >= 200)
   world.give('t1', { type: 'leave' })
+  // what it said last is on its way
+  world.run(() => world.time >= 240)
   world.kill('t1')
   world.finish()
   t.same(world.figures(), { committed: exact, duplicated: 0 })
