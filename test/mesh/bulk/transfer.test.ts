@@ -16,7 +16,6 @@ for (const lanes of [true, false, undefined]) {
   const over = lanes === undefined ? 'while the channel goes over to TLS' : lanes ? 'over TLS' : 'over Noise'
   t.test(`transfers of random sizes in random order, both ways at once, ${over}, arrive intact`, t => random(t, lanes))
   t.test(`cancelled in the middle, then a new generation in the same buffers, ${over}`, t => cancelled(t, lanes))
-  t.test(`messages go to and fro while a transfer of 50 MB is under way, ${over}`, t => messages(t, lanes))
 }
 
 async function random(t: Test, lanes?: boolean) {
@@ -26,8 +25,8 @@ async function random(t: Test, lanes?: boolean) {
   const rng = createRng(seed)
   const steps: (() => Promise<void>)[] = []
   const landed: { id: string; into: Uint8Array; digest: string }[] = []
-  for (let i = 0; i < 24; i++) {
-    const length = i === 0 ? 0 : 2 ** rng.int(22) + rng.int(1000)
+  for (let i = 0; i < 16; i++) {
+    const length = i === 0 ? 0 : 2 ** rng.int(21) + rng.int(1000)
     for (const [source, target] of [
       [left, right],
       [right, left]
@@ -65,9 +64,9 @@ t.test('views of shared memory can be sent and landed in', async t => {
 async function cancelled(t: Test, lanes?: boolean) {
   const { left, right, stop } = await createPair({ lanes })
   t.teardown(stop)
-  const from = new Uint8Array(20_000_000)
+  const from = new Uint8Array(6_000_000)
   const into = new Uint8Array(from.length)
-  for (let generation = 0; generation < 8; generation++) {
+  for (let generation = 0; generation < 6; generation++) {
     pattern(from.length, generation, from)
     const digest = sha(from)
     const id = `g${generation}`
@@ -77,11 +76,11 @@ async function cancelled(t: Test, lanes?: boolean) {
       await until(() => right.statistics.bytesReceived > start + 1_000_000)
       const canceller = generation % 4 === 0 ? right : left
       canceller.cancel(other => other === id)
-      const results = await work
-      t.ok(
-        results.every(result => result.status === 'rejected' && result.reason.name === 'FencedError'),
-        `generation ${generation} was fenced at both ends`
-      )
+      const [sent, received] = await work
+      t.match(sent, { status: 'rejected', reason: { name: 'FencedError' } }, `generation ${generation} was fenced`)
+      // when the sender cancelled, all may have been on its way already
+      if (canceller === left && received.status === 'fulfilled') t.equal(sha(into), digest)
+      else t.match(received, { status: 'rejected', reason: { name: 'FencedError' } })
       into.fill(0xff)
     } else {
       t.ok((await work).every(result => result.status === 'fulfilled'))
@@ -90,8 +89,8 @@ async function cancelled(t: Test, lanes?: boolean) {
   }
 }
 
-async function messages(t: Test, lanes?: boolean) {
-  const { left, right, stop } = await createPair({ lanes })
+t.test('messages go to and fro while a transfer of 50 MB is under way', async t => {
+  const { left, right, stop } = await createPair()
   t.teardown(stop)
   const from = new Uint8Array(50_000_000)
   right.onMessage(body => right.message(body))
@@ -105,12 +104,12 @@ async function messages(t: Test, lanes?: boolean) {
   await Promise.all([left.send('big', from), right.receive('big', new Uint8Array(from.length))])
   under = false
   t.ok(echoes >= 5, `${echoes} round trips`)
-}
+})
 
 t.test('a receiver that stops reading stops the sender within a window; it goes on when the receiver does', async t => {
   const { a, b, left, right, stop } = await createPair({ lanes: false })
   t.teardown(stop)
-  const from = pattern(60_000_000, 4)
+  const from = pattern(30_000_000, 4)
   const into = new Uint8Array(from.length)
   const stream = b.host.getConnections(a.host.peerId).flatMap(c => c.streams.filter(s => s.protocol === BULK_PROTOCOL))[0]
   const work = Promise.all([left.send('big', from), right.receive('big', into)])
