@@ -1,11 +1,11 @@
 import { intAttribute, intsAttribute } from '../graph/attributes.ts'
 import { isStatic } from '../graph/dims.ts'
 import type { Emitter } from '../graph/emitter.ts'
-import { floats } from '../graph/tensors.ts'
+import { floats, range } from '../graph/tensors.ts'
 import { type Window, windowOf } from '../graph/window.ts'
 import { spread } from './convolution.ts'
 import { type Rule, type RuleContext, reshape, reshapeLike } from './rule.ts'
-import { concat, offsets, tap } from './windows.ts'
+import { concat, offsets, padded, tap } from './windows.ts'
 
 /*
  * Pooling. The gradient of a maximum goes to the first element of the window that has it (as Caffe and PyTorch break ties); the
@@ -17,35 +17,47 @@ function windowOfPool(c: RuleContext): Window {
   return windowOf(c.node, c.shape().slice(2), kernel) ?? c.refuse('its padding depends on an input size that is not known ahead')
 }
 
-/** Windows that neither overlap nor leave anything out. */
-function tiles(c: RuleContext, window: Window): boolean {
-  const size = c.shape().slice(2)
-  return window.kernel.every(
-    (k, i) =>
-      window.strides[i] === k &&
-      window.dilations[i] === 1 &&
-      window.padsBegin[i] === 0 &&
-      window.padsEnd[i] === 0 &&
-      typeof size[i] === 'number' &&
-      (size[i] as number) % k === 0
-  )
+/** Windows that do not overlap, over an input of known size: comparing taps beats indices there, and loses where they overlap. */
+function apart(c: RuleContext, window: Window): boolean {
+  const { kernel, strides, dilations } = window
+  return isStatic(c.shape().slice(2)) && kernel.every((k, i) => k <= strides[i] && dilations[i] === 1)
 }
 
 /**
- * Tiled maximum: each tap is compared with the maximum, the first one that equals it takes the gradient, and the taps are woven
- * together again. No indices, so the forward pass keeps its fast form.
+ * The maximum of windows that do not overlap, without indices, so that the forward pass keeps its fast form: each tap of all windows is
+ * one strided slice; the first one that equals the maximum takes the gradient, and the taps are woven together again.
  */
-function tiledMaximum(c: RuleContext, window: Window): string {
+function tappedMaximum(c: RuleContext, window: Window): string {
   const { e } = c
   const zero = c.scalar(0)
-  let taken: string | undefined
-  const parts = offsets(window.kernel).map((o, i, all) => {
-    const hit = c.op('Equal', tap(e, c.x(), o, window.strides, c.y), c.y)
-    const first = taken === undefined ? hit : c.op('And', hit, c.op('Not', taken))
-    if (i < all.length - 1) taken = taken === undefined ? hit : c.op('Or', taken, hit)
+  const { kernel, strides, padsBegin } = window
+  const size = c.shape().slice(2) as number[]
+  const counts = window.output as number[]
+  // What the windows, each a stride long, reach beyond the input; below 0 where they do not reach its end.
+  const over = counts.map((n, i) => n * strides[i] - padsBegin[i] - size[i])
+  const beyond = over.map(o => Math.max(0, o))
+  const around = padded(e, c.x(), padsBegin, beyond, c.scalar(range('float32')[0]))
+  let found: string | undefined
+  let none: string | undefined
+  const parts = offsets(strides).map(o => {
+    if (o.some((k, i) => k >= kernel[i])) {
+      none ??= c.op('Mul', c.g, zero)
+      return none
+    }
+    const hit = c.op('Equal', tap(e, around, o, strides, c.y), c.y)
+    const first = found === undefined ? hit : c.op('And', hit, c.op('Not', found))
+    found = found === undefined ? hit : c.op('Or', found, hit)
     return c.op('Where', first, c.g, zero)
   })
-  return reshapeLike(e, weave(e, parts, window.kernel, window.output as number[]), c.x())
+  // Off with what was padded; elements that no window reaches get zeros.
+  const woven = weave(e, parts, strides, counts)
+  const cut = padded(
+    e,
+    woven,
+    padsBegin.map(p => -p),
+    over.map(o => -o)
+  )
+  return reshapeLike(e, cut, c.x())
 }
 
 /**
@@ -89,7 +101,7 @@ function indexedMaximum(c: RuleContext): string {
 const maxPool: Rule = c => {
   if (!c.wants(0)) return []
   const window = windowOfPool(c)
-  return [tiles(c, window) ? tiledMaximum(c, window) : indexedMaximum(c)]
+  return [apart(c, window) ? tappedMaximum(c, window) : indexedMaximum(c)]
 }
 
 /** Number of elements that each window along one axis averages over. */

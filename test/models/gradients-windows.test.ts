@@ -1,8 +1,13 @@
 import t from 'tap'
 import type { Rng } from '../../common/index.ts'
+import { backward } from '../../models/gradients/index.ts'
+import { Emitter } from '../../models/graph/emitter.ts'
+import { prune } from '../../models/graph/prune.ts'
 import type { Attribute, Dim } from '../../models/graph/types.ts'
-import { checkGradient, distinct, normal } from './reference/check.ts'
+import { createGraph } from '../../models/graph/types.ts'
+import { assertClose, checkGradient, distinct, normal, runOrt } from './reference/check.ts'
 import { between, pick, property, sizes } from './reference/property.ts'
+import { ref } from './reference/tensor.ts'
 
 /** Window attributes and a spatial shape that they fit. */
 function geometry(rng: Rng, rank: number, options: { dilate: boolean; ceil?: boolean }) {
@@ -62,6 +67,36 @@ for (const ceil of [false, true]) {
     )
   })
 }
+
+property(t, 'MaxPool of equal elements: the first of a window takes the gradient, the sum is kept', 4, async rng => {
+  const kernel = between(rng, 1, 3)
+  const graph = createGraph('ties')
+  graph.inputs.push('x', 'g')
+  graph.types.set('x', { type: 'float32', shape: ['N', 1, 6, 6] })
+  const e = new Emitter(graph)
+  const y = e.op('MaxPool', ['x'], { kernel_shape: [2, 2], strides: [Math.max(2, kernel), 2], pads: [0, 0, 0, 0] })
+  graph.types.set('g', { type: 'float32', shape: e.shape(y) })
+  const scalar = e.op('ReduceSum', [e.op('Mul', [y, 'g'])], { keepdims: 0 })
+  const dx = backward(e, scalar, ['x']).get('x')!
+  graph.outputs = [dx, y]
+  prune(graph)
+  const windows = e.shape(y).slice(2) as number[]
+  const g = normal(rng, [1, 1, ...windows])
+  const ran = (
+    await runOrt(
+      graph,
+      new Map([
+        ['x', ref([1, 1, 6, 6])],
+        ['g', g]
+      ])
+    )
+  ).get(dx)!
+  const stride = Math.max(2, kernel)
+  const expected = ref([1, 1, 6, 6])
+  for (let i = 0; i < windows[0]; i++)
+    for (let j = 0; j < windows[1]; j++) expected.data[i * stride * 6 + 2 * j] = g.data[i * windows[1] + j]
+  assertClose('gradient', ran, expected, 1e-6)
+})
 
 property(t, 'MaxPool whose windows tile the input', 8, async (rng, seed) => {
   const kernel = sizes(rng, 2, 3)
