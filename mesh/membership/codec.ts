@@ -4,6 +4,7 @@ import {
   MAX_ADDRESS_BYTES,
   MAX_ADDRESSES,
   MAX_EPOCH,
+  MAX_INCARNATION,
   MAX_MEMBERSHIP_MESSAGE,
   MAX_PEER_BYTES,
   MAX_PROOF_BYTES,
@@ -93,7 +94,7 @@ function fromWire(wire: WireRecord): MemberRecord {
 
 function life(wire: { epoch: number; incarnation: number }, what: string): { epoch: number; incarnation: number } {
   const { epoch, incarnation } = wire
-  if (!(Number.isInteger(epoch) && epoch >= 0 && epoch <= MAX_EPOCH && incarnation < 2 ** 32 - 1)) {
+  if (!(Number.isInteger(epoch) && epoch >= 0 && epoch <= MAX_EPOCH && incarnation <= MAX_INCARNATION)) {
     throw new MalformedError(`membership ${what} has life ${epoch}/${incarnation}: epochs go to ${MAX_EPOCH}`)
   }
   return { epoch, incarnation }

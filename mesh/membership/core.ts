@@ -1,7 +1,7 @@
 import type { Env } from '../../common/index.ts'
-import { declareDead, forget, hearAlive, merge, notify, send, spread } from './merge-core.ts'
+import { declareDead, forget, merge, notify, send, spread } from './merge-core.ts'
 import { askRelays, onAck, onAsk, onHint, onNack, onVerdict, probeRound, riders } from './probing-core.ts'
-import { compareLife, noBytes } from './record.ts'
+import { compareLife } from './record.ts'
 import {
   changing,
   isLive,
@@ -149,9 +149,12 @@ function reconnectRound(s: MembershipState, env: Env, out: MembershipEffect[]): 
 }
 
 function onMessage(s: MembershipState, from: string, message: MembershipMessage, env: Env, out: MembershipEffect[]): void {
-  if (hearFromItself(s, from, message, env, out) === 'gone') return
+  const known = s.members.get(from)
+  // who left is not heard any more in that life
+  if (known?.state === 'left' && message.epoch <= known.epoch) return
   const whole = message.kind === 'state'
   for (const record of message.records) merge(s, record, from, whole || record.peer === from, env, out)
+  answerTheDead(s, from, message, out)
   switch (message.kind) {
     case 'ping':
       send(s, from, { kind: 'ack', probe: message.probe, target: '', records: riders(s, from) }, out)
@@ -180,26 +183,17 @@ function onMessage(s: MembershipState, from: string, message: MembershipMessage,
 }
 
 /**
- * What the sender's own life, on every message, says: it lives at that moment. A sender held for suspect or dead is told, so that
- * it can refute.
+ * A sender that is held for suspect or dead is told, so that it can refute; if its life is past that, it is asked for its record. The
+ * life on every message only shows that there is a newer record: what is believed comes with the record, whole.
  */
-function hearFromItself(s: MembershipState, from: string, message: MembershipMessage, env: Env, out: MembershipEffect[]): 'gone' | 'here' {
+function answerTheDead(s: MembershipState, from: string, message: MembershipMessage, out: MembershipEffect[]): void {
   const m = s.members.get(from)
-  if (m === undefined) return 'here'
+  if (m === undefined) return
   const order = compareLife(message, m)
-  if (m.state === 'left' && message.epoch <= m.epoch) return 'gone'
-  if (order > 0 && message.epoch === m.epoch) {
-    const back = !isLive(m.state)
-    hearAlive(s, m, { ...recordOf(m, true), incarnation: message.incarnation, state: 'alive', by: '', proof: noBytes }, env, out)
-    if (back) sendDigest(s, from, out)
-  } else if (order > 0) {
-    // another life, whose record is not here yet
-    if (!message.records.some(r => r.peer === from)) sendDigest(s, from, out)
-  } else if (m.state !== 'alive' && message.kind !== 'ping') {
-    // (a ping's ack carries it anyway)
+  if (order > 0 && (m.state !== 'alive' || message.epoch !== m.epoch)) sendDigest(s, from, out)
+  // (a ping's ack carries it anyway)
+  else if (order === 0 && m.state !== 'alive' && message.kind !== 'ping')
     send(s, from, { kind: 'news', records: [recordOf(m, false)] }, out)
-  }
-  return 'here'
 }
 
 function leave(s: MembershipState, proof: Uint8Array, env: Env, out: MembershipEffect[]): void {

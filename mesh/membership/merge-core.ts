@@ -1,5 +1,5 @@
 import type { Env } from '../../common/index.ts'
-import { compareLife, MAX_EPOCH, type MemberRecord, noBytes } from './record.ts'
+import { compareLife, MAX_EPOCH, MAX_INCARNATION, type MemberRecord, noBytes } from './record.ts'
 import {
   type Change,
   changing,
@@ -22,7 +22,7 @@ import { suspicionTimeout } from './suspicion.ts'
  */
 export function merge(s: MembershipState, record: MemberRecord, from: string, whole: boolean, env: Env, out: MembershipEffect[]): void {
   if (record.peer === s.self.peer) {
-    hearOfSelf(s, record, env, out)
+    hearOfSelf(s, record, from, env, out)
     return
   }
   const m = s.members.get(record.peer)
@@ -48,14 +48,14 @@ export function merge(s: MembershipState, record: MemberRecord, from: string, wh
 }
 
 /** Somebody says something of this node that is not so, or knows a later life of it: say better. */
-function hearOfSelf(s: MembershipState, record: MemberRecord, env: Env, out: MembershipEffect[]): void {
+function hearOfSelf(s: MembershipState, record: MemberRecord, from: string, env: Env, out: MembershipEffect[]): void {
   const { self } = s
   if (self.state === 'left') return
   const order = compareLife(record, self)
   if (order < 0 || (order === 0 && record.state === 'alive')) return
   if (record.state === 'left' && record.epoch < self.epoch) return
   changing(s, self, () => {
-    if (record.epoch > self.epoch || record.state === 'left') {
+    if (record.epoch > self.epoch || record.state === 'left' || record.incarnation >= MAX_INCARNATION) {
       // an earlier life with a clock that ran ahead of ours
       self.epoch = Math.min(MAX_EPOCH, record.epoch + 1)
       self.incarnation = 0
@@ -65,6 +65,7 @@ function hearOfSelf(s: MembershipState, record: MemberRecord, env: Env, out: Mem
   })
   if (record.state !== 'alive') s.health = Math.min(s.settings.healthMax, s.health + 1)
   spread(s, self, env, out)
+  send(s, from, { kind: 'news', records: [recordOf(self, true)] }, out)
 }
 
 function takeIn(s: MembershipState, record: MemberRecord, env: Env, out: MembershipEffect[]): void {
@@ -107,7 +108,7 @@ export function forget(s: MembershipState, m: MemberEntry, out: MembershipEffect
 }
 
 /** `record` is later than what is held. */
-export function hearAlive(s: MembershipState, m: MemberEntry, record: MemberRecord, env: Env, out: MembershipEffect[]): void {
+function hearAlive(s: MembershipState, m: MemberEntry, record: MemberRecord, env: Env, out: MembershipEffect[]): void {
   // whoever left stays away for that life
   if (m.state === 'left' && record.epoch === m.epoch) return
   const before = m.state
@@ -137,11 +138,7 @@ function hearSuspect(s: MembershipState, m: MemberEntry, record: MemberRecord, b
   const order = compareLife(record, m)
   if (order < 0 || (order === 0 && !isLive(m.state)) || m.state === 'left') return
   // somebody saw it alive at a later moment than this node
-  if (order > 0) {
-    const seen = { ...recordOf(m, true), epoch: record.epoch, incarnation: record.incarnation }
-    if (record.addresses.length > 0) seen.addresses = record.addresses
-    hearAlive(s, m, seen, env, out)
-  }
+  if (order > 0) hearAlive(s, m, { ...record, addresses: m.addresses, version: m.version }, env, out)
   suspect(s, m, by, env, out)
 }
 

@@ -38,6 +38,8 @@ export const MAX_VERSION_BYTES = 256
 export const MAX_PROOF_BYTES = 512
 /** Highest epoch: fits milliseconds since 1970 for 280,000 years. */
 export const MAX_EPOCH = 2 ** 53 - 2 ** 32
+/** Highest incarnation of one life; then a new life begins. */
+export const MAX_INCARNATION = 2 ** 32 - 2
 /** Records in one message. */
 export const MAX_RECORDS_PER_MESSAGE = 64
 /** Bytes of one membership message. */
