@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { decode, encode } from 'cborg'
-import { createRng, type Logger, NotFoundError, OverloadedError, systemClock, UnreachableError } from '../../../common/index.ts'
+import { createRng, type Logger, NotFoundError, systemClock, UnreachableError } from '../../../common/index.ts'
 import type { Mesh } from '../../../mesh/index.ts'
 import { type ActorType, actor, type Runtime } from '../../runtime/index.ts'
 import { Job, Node } from '../actors.ts'
@@ -9,18 +9,16 @@ import { strategyNamed } from '../exchange/index.ts'
 import type { JobCalls } from '../job/definition.ts'
 import { evaluatorOf } from '../job/group.ts'
 import { JobActor } from '../job/job-actor.ts'
-import { type Slot, slotName } from '../job/job-core.ts'
+import type { Slot } from '../job/job-core.ts'
 import { type GroupRecord, groupRecord, type JobRecord, jobRecord, parseGenerationKey, voterReport } from '../job/records.ts'
-import type { JobEvent } from '../service-types.ts'
 import { Trainer, type TrainerNotice } from '../trainer/definition.ts'
 import type { NodeCalls } from './definition.ts'
 import { Files } from './file-exchange.ts'
 import { type JobResult, jobResultSchema, LocalJob } from './local-job.ts'
+import { LocalTrainers } from './local-trainers.ts'
 
 /** Between two looks at which jobs this node watches over, ms. */
 const WATCH = 200
-/** A frozen trainer answers at once; one that does not is ended, so that it certainly stands still, ms. */
-const FREEZE_DEADLINE = 1500
 /** Days that a job and its result stay known. */
 const RECORD_TTL = 14 * 86_400_000
 
@@ -37,8 +35,7 @@ export interface AgentInit {
 export class NodeAgent {
   readonly #init: AgentInit
   readonly #jobs = new Map<string, LocalJob>()
-  /** Who holds a device, by its id. */
-  readonly #ledger = new Map<string, string>()
+  readonly #trainers: LocalTrainers
   readonly #offs: (() => void)[] = []
   readonly #jobType: ActorType<JobCalls>
   readonly files: Files
@@ -49,6 +46,7 @@ export class NodeAgent {
     this.#init = init
     this.#jobType = this.#defineJob()
     this.files = new Files({ mesh: init.mesh, logger: init.logger, folder: join(init.stateDir, 'jobs'), job: id => this.#jobs.get(id) })
+    this.#trainers = new LocalTrainers({ ...init, files: this.files })
   }
 
   /** Registers the actors and begins to follow the jobs of the mesh. */
@@ -78,7 +76,7 @@ export class NodeAgent {
     for (const job of this.#jobs.values()) {
       for (const local of [...job.trainers.values()]) {
         const { trainer } = local
-        await this.#dismiss(job, local.slot)
+        await this.#trainers.dismiss(job, local.slot)
         if (trainer !== undefined)
           await this.#init.runtime
             .at(Job, job.record.job)
@@ -90,6 +88,7 @@ export class NodeAgent {
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#trainers.close()
     this.#cancelWatch?.()
     for (const off of this.#offs) off()
     this.files.close()
@@ -119,12 +118,6 @@ export class NodeAgent {
     )
   }
 
-  /** Devices of this node that no trainer holds. */
-  freeDevices(): string[] {
-    const own = this.#init.mesh.capabilities(this.#init.mesh.peer)?.devices ?? []
-    return own.map(d => d.id).filter(id => !this.#ledger.has(id))
-  }
-
   /** Makes a job known to the mesh. */
   async submit(record: JobRecord): Promise<void> {
     await this.#init.mesh.records.put('job', record.job, jobRecord.encode(record), { ttl: RECORD_TTL, durable: true })
@@ -140,7 +133,7 @@ export class NodeAgent {
     return mesh.alive().flatMap(node => {
       const capabilities = mesh.capabilities(node)
       if (capabilities === undefined) return []
-      const free = node === mesh.peer ? this.freeDevices() : capabilities.free
+      const free = node === mesh.peer ? this.#trainers.freeDevices() : capabilities.free
       return capabilities.devices.map(d => ({ node, device: d.id, free: free.includes(d.id) }))
     })
   }
@@ -184,7 +177,7 @@ export class NodeAgent {
     job.actor?.end()
     job.actor = undefined
     await this.#init.runtime.deactivate(Job, job.record.job)
-    await Promise.all([...job.trainers.keys()].map(slot => this.#dismiss(job, slot)))
+    await Promise.all([...job.trainers.keys()].map(slot => this.#trainers.dismiss(job, slot)))
     await job.journal.flush()
     job.journal.close()
   }
@@ -238,7 +231,7 @@ export class NodeAgent {
 
   async #result(job: LocalJob, result: JobResult): Promise<void> {
     if (job.result !== undefined) return
-    this.#emit(job, {
+    job.add({
       type: 'state',
       job: job.record.job,
       state: result.state,
@@ -246,10 +239,6 @@ export class NodeAgent {
     })
     await job.journal.flush()
     await this.#control(`${job.record.job}/result`, result)
-  }
-
-  #emit(job: LocalJob, event: JobEvent): void {
-    job.add(event)
   }
 
   #defineJob(): ActorType<JobCalls> {
@@ -294,7 +283,7 @@ export class NodeAgent {
       start: ({ node: peer, slot, device }) => node(peer).call('start', { job: id, slot, device }, { deadline: 5000 }),
       dismiss: ({ node: peer, slot }) => node(peer).call('dismiss', { job: id, slot }),
       decided: group => this.#learnGroup(group),
-      emit: event => this.#emit(job, event),
+      emit: event => job.add(event),
       fail: message => void this.#result(job, { state: 'failed', message, step: 0, samples: job.latest.samples, finished: Date.now() }),
       start0: () => this.files.startProgress(job)
     }
@@ -313,8 +302,11 @@ export class NodeAgent {
         return null
       },
       calls: {
-        start: (_, request) => this.#start(request),
-        dismiss: (_, { job, slot }) => this.#dismiss(this.job(job), slot),
+        start: (_, { job, slot, device }) => {
+          if (this.#closed) throw new UnreachableError('this node is stopping')
+          return this.#trainers.start(this.job(job), slot, device)
+        },
+        dismiss: (_, { job, slot }) => this.#trainers.dismiss(this.job(job), slot),
         certify: ({ from }, { job, slot, peer }) => {
           own(from)
           const local = this.job(job).trainers.get(slot)
@@ -335,78 +327,10 @@ export class NodeAgent {
     })
   }
 
-  async #start({ job: id, slot, device }: { job: string; slot: string; device: string }): Promise<void> {
-    const { mesh, runtime, dataRoots } = this.#init
-    const job = this.job(id)
-    if (job.result !== undefined || this.#closed) throw new NotFoundError(`job ${id} is over`)
-    if (job.trainers.has(slot)) return
-    const found = mesh.capabilities(mesh.peer)?.devices.find(d => d.id === device)
-    if (found === undefined || slotName({ node: mesh.peer, device }) !== slot) throw new NotFoundError(`this node has no device ${device}`)
-    const holder = this.#ledger.get(device)
-    if (holder !== undefined) throw new OverloadedError(`device ${device} is held by job ${holder}`)
-    this.#ledger.set(device, id)
-    this.#publishFree()
-    try {
-      const resume = await this.files.resumePaths(job)
-      const provider = found.kind === 'cpu' ? 'cpu' : (found.providers.find(p => p !== 'cpu') ?? 'cpu')
-      const host = runtime.spawn(
-        Trainer,
-        `${id}/${slot}`,
-        {
-          job: jobRecord.encode(job.record),
-          slot,
-          provider,
-          folder: job.folder,
-          listen: this.#init.bulkListen(),
-          ...(dataRoots === undefined ? {} : { dataRoots }),
-          ...(resume === undefined ? {} : { resume })
-        },
-        {
-          env: found.kind === 'gpu' && found.uuid !== undefined ? { CUDA_VISIBLE_DEVICES: found.uuid } : {},
-          onExit: (reason, final) => this.#exited(job, slot, reason, final)
-        }
-      )
-      job.trainers.set(slot, { slot, device, trainer: undefined, host })
-    } catch (error) {
-      this.#ledger.delete(device)
-      this.#publishFree()
-      throw error
-    }
-  }
-
-  async #dismiss(job: LocalJob, slot: string): Promise<void> {
-    const local = job.trainers.get(slot)
-    if (local === undefined) return
-    job.trainers.delete(slot)
-    await this.#init.runtime.stop(Trainer, `${job.record.job}/${slot}`)
-    this.#ledger.delete(local.device)
-    this.#publishFree()
-  }
-
-  /** A trainer's process ended by itself. */
-  #exited(job: LocalJob, slot: string, reason: string, final: boolean): void {
-    const local = job.trainers.get(slot)
-    if (local === undefined) return
-    this.#emit(job, { type: 'log', level: 'warn', message: reason, node: this.#init.mesh.peer })
-    const { trainer } = local
-    local.trainer = undefined
-    if (trainer !== undefined) {
-      this.#init.runtime
-        .at(Job, job.record.job)
-        .call('gone', trainer)
-        .catch(() => {})
-    }
-    if (final) void this.#dismiss(job, slot)
-  }
-
-  #publishFree(): void {
-    if (!this.#closed) this.#init.mesh.publishCapabilities({ free: this.freeDevices() })
-  }
-
   async #notice(job: LocalJob, slot: string, notice: TrainerNotice): Promise<void> {
     switch (notice.type) {
       case 'events':
-        for (const event of notice.events) this.#emit(job, event)
+        for (const event of notice.events) job.add(event)
         break
       case 'files':
         await this.files.offer(job, notice.names)
@@ -423,12 +347,12 @@ export class NodeAgent {
         })
         break
       case 'failed': {
-        this.#emit(job, { type: 'log', level: 'error', message: notice.message, node: this.#init.mesh.peer })
+        job.add({ type: 'log', level: 'error', message: notice.message, node: this.#init.mesh.peer })
         if (!notice.opening) {
           job.trainers.get(slot)?.host.crash()
           break
         }
-        await this.#dismiss(job, slot)
+        await this.#trainers.dismiss(job, slot)
         await this.#init.runtime.at(Job, job.record.job).call('unfit', { slot, reason: notice.message })
       }
     }
@@ -461,19 +385,9 @@ export class NodeAgent {
   async #report(key: string): Promise<Uint8Array> {
     const parsed = parseGenerationKey(key)
     const job = parsed === undefined ? undefined : this.#jobs.get(parsed.job)
-    if (parsed === undefined || job === undefined) return voterReport.encode({ trainers: [] })
-    const reports = await Promise.all(
-      [...job.trainers.values()].map(async local => {
-        if (!local.host.ready) return undefined
-        try {
-          return (await local.host.call('freeze', parsed.generation, this.#init.mesh.peer, { deadline: FREEZE_DEADLINE })) as any
-        } catch {
-          local.host.crash()
-          return undefined
-        }
-      })
+    return voterReport.encode(
+      parsed === undefined || job === undefined ? { trainers: [] } : await this.#trainers.freeze(job, parsed.generation)
     )
-    return voterReport.encode({ trainers: reports.filter(r => r !== undefined) })
   }
 }
 

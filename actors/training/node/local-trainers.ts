@@ -1,0 +1,132 @@
+import { NotFoundError, OverloadedError } from '../../../common/index.ts'
+import type { Mesh } from '../../../mesh/index.ts'
+import type { Runtime } from '../../runtime/index.ts'
+import { Job } from '../actors.ts'
+import { slotName } from '../job/job-core.ts'
+import { jobRecord, type VoterReport } from '../job/records.ts'
+import { type FrozenState, Trainer } from '../trainer/definition.ts'
+import type { Files } from './file-exchange.ts'
+import type { LocalJob } from './local-job.ts'
+
+/** A frozen trainer answers at once; one that does not is ended, so that it certainly stands still, ms. */
+const FREEZE_DEADLINE = 1500
+
+export interface LocalTrainersInit {
+  mesh: Mesh
+  runtime: Runtime
+  files: Files
+  dataRoots?: string[]
+  bulkListen(): string[]
+}
+
+/** The trainer processes of this node, and the ledger of its devices: one trainer a device, never two. */
+export class LocalTrainers {
+  readonly #init: LocalTrainersInit
+  /** Which job holds a device, by the device's id. */
+  readonly #ledger = new Map<string, string>()
+  #closed = false
+
+  constructor(init: LocalTrainersInit) {
+    this.#init = init
+  }
+
+  /** Nothing is started any more. */
+  close(): void {
+    this.#closed = true
+  }
+
+  /** Devices of this node that no trainer holds. */
+  freeDevices(): string[] {
+    const own = this.#init.mesh.capabilities(this.#init.mesh.peer)?.devices ?? []
+    return own.map(d => d.id).filter(id => !this.#ledger.has(id))
+  }
+
+  /**
+   * Starts a trainer of `job` on a device.
+   *
+   * @throws OverloadedError when the device is held, NotFoundError when there is none or the job is over
+   */
+  async start(job: LocalJob, slot: string, device: string): Promise<void> {
+    const { mesh, runtime, dataRoots, files } = this.#init
+    const id = job.record.job
+    if (job.trainers.has(slot)) return
+    const found = mesh.capabilities(mesh.peer)?.devices.find(d => d.id === device)
+    if (found === undefined || slotName({ node: mesh.peer, device }) !== slot) throw new NotFoundError(`this node has no device ${device}`)
+    const holder = this.#ledger.get(device)
+    if (holder !== undefined) throw new OverloadedError(`device ${device} is held by job ${holder}`)
+    this.#ledger.set(device, id)
+    this.#publishFree()
+    try {
+      const resume = await files.resumePaths(job)
+      if (job.result !== undefined || this.#closed) throw new NotFoundError(`job ${id} is over here`)
+      const provider = found.kind === 'cpu' ? 'cpu' : (found.providers.find(p => p !== 'cpu') ?? 'cpu')
+      const host = runtime.spawn(
+        Trainer,
+        `${id}/${slot}`,
+        {
+          job: jobRecord.encode(job.record),
+          slot,
+          provider,
+          folder: job.folder,
+          listen: this.#init.bulkListen(),
+          ...(dataRoots === undefined ? {} : { dataRoots }),
+          ...(resume === undefined ? {} : { resume })
+        },
+        {
+          env: found.kind === 'gpu' && found.uuid !== undefined ? { CUDA_VISIBLE_DEVICES: found.uuid } : {},
+          onExit: (reason, final) => this.#exited(job, slot, reason, final)
+        }
+      )
+      job.trainers.set(slot, { slot, device, trainer: undefined, host })
+    } catch (error) {
+      this.#ledger.delete(device)
+      this.#publishFree()
+      throw error
+    }
+  }
+
+  /** Stops the trainer in `slot` for good and frees its device. */
+  async dismiss(job: LocalJob, slot: string): Promise<void> {
+    const local = job.trainers.get(slot)
+    if (local === undefined) return
+    job.trainers.delete(slot)
+    await this.#init.runtime.stop(Trainer, `${job.record.job}/${slot}`)
+    this.#ledger.delete(local.device)
+    this.#publishFree()
+  }
+
+  /** Makes the job's trainers stand still in every generation below this one, and says how far they came. */
+  async freeze(job: LocalJob, generation: number): Promise<VoterReport> {
+    const reports = await Promise.all(
+      [...job.trainers.values()].map(async ({ host }) => {
+        if (!host.ready) return undefined
+        try {
+          return (await host.call('freeze', generation, this.#init.mesh.peer, { deadline: FREEZE_DEADLINE })) as FrozenState
+        } catch {
+          host.crash()
+          return undefined
+        }
+      })
+    )
+    return { trainers: reports.filter(r => r !== undefined) }
+  }
+
+  /** A trainer's process ended by itself. */
+  #exited(job: LocalJob, slot: string, reason: string, final: boolean): void {
+    const local = job.trainers.get(slot)
+    if (local === undefined) return
+    job.add({ type: 'log', level: 'warn', message: reason, node: this.#init.mesh.peer })
+    const { trainer } = local
+    local.trainer = undefined
+    if (trainer !== undefined) {
+      // A job whose actor does not hear it now misses the trainer's signs of life a little later.
+      const told = this.#init.runtime.at(Job, job.record.job).call('gone', trainer)
+      told.catch(() => {})
+    }
+    if (final) void this.dismiss(job, slot)
+  }
+
+  #publishFree(): void {
+    if (!this.#closed) this.#init.mesh.publishCapabilities({ free: this.freeDevices() })
+  }
+}
