@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Context } from '../context.ts'
+import { otherNode } from '../control/discover.ts'
 import { showJob } from '../follow.ts'
 import { interruptible } from '../interrupt.ts'
 import { nodeCommand } from '../options.ts'
@@ -14,7 +15,7 @@ export function logsCommand(context: Context): Command {
         context,
         abort => abort(),
         async signal => {
-          await showJob({ service: client, job, output: context.output, live: follow, signal })
+          await showJob({ through: { service: client }, job, output: context.output, live: follow, next: () => otherNode(context), signal })
         }
       )
     })

@@ -28,7 +28,8 @@ export function statusLines(status: NodeStatus): string[] {
         short(member.peer) + (member.self ? ' (this node)' : ''),
         member.state,
         devices(member.devices),
-        member.fabrics.map(fabric => plain(`${fabric.kind} ${fabric.device}`)).join(', ') || '-',
+        member.fabrics.map(fabric => plain(fabric.kind === fabric.device ? fabric.kind : `${fabric.kind} ${fabric.device}`)).join(', ') ||
+          '-',
         Object.entries(member.labels)
           .map(([key, value]) => plain(`${key}=${value}`))
           .join(' ') || '-'
@@ -38,7 +39,8 @@ export function statusLines(status: NodeStatus): string[] {
   if (status.trainers.length > 0) {
     const rows = status.trainers.map(trainer => [
       plain(trainer.job),
-      plain(trainer.slot),
+      // The node is this one.
+      plain(trainer.slot.slice(trainer.slot.lastIndexOf('/') + 1)),
       String(trainer.pid),
       plain(trainer.state),
       String(trainer.step),

@@ -2,13 +2,13 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { version } from '../../actors/training/node/version.ts'
-import type { JobSpec, NodeService } from '../../actors/training/service-types.ts'
+import type { JobSpec } from '../../actors/training/service-types.ts'
 import { GradmeshError, InvalidParametersError } from '../../common/index.ts'
 import type { Context, LocalNode } from '../context.ts'
-import { findNode } from '../control/discover.ts'
+import { findNode, otherNode } from '../control/discover.ts'
 import { serveEmbedded } from '../control/embedded.ts'
 import type { ControlServer } from '../control/server.ts'
-import { showJob } from '../follow.ts'
+import { showJob, type Through } from '../follow.ts'
 import { interruptible } from '../interrupt.ts'
 import { type JobFlags, jobSpec } from '../job-spec.ts'
 import { flag, list, nodeCommand, text } from '../options.ts'
@@ -31,8 +31,7 @@ interface TrainFlags extends JobFlags {
 }
 
 /** Where the job runs, and whether this process holds that place up. */
-interface Place {
-  service: NodeService
+interface Place extends Through {
   embedded?: { node: LocalNode; control: ControlServer }
 }
 
@@ -106,8 +105,8 @@ async function train(context: Context, flags: TrainFlags): Promise<void> {
           context.output.line(`job ${job}, results in ${folder.path}`)
           const following = new AbortController()
           const stop = place.embedded === undefined ? stopFollowing : stopJob
-          onFirst = () => stop(context, place.service, job, following)
-          const view = await followInto(context, place.service, job, folder, AbortSignal.any([signal, following.signal]))
+          onFirst = () => stop(context, place, job, following)
+          const view = await followInto(context, place, job, folder, AbortSignal.any([signal, following.signal]))
           conclude(context, flags, view, folder)
         } finally {
           await closePlace(place)
@@ -183,19 +182,20 @@ async function closePlace({ embedded }: Place): Promise<void> {
 }
 
 /** Follows the job to its end; the folder is filled on the way, so that a checkpoint outlives the node that made it. */
-async function followInto(context: Context, service: NodeService, job: string, folder: RunFolder, signal: AbortSignal): Promise<JobView> {
+async function followInto(context: Context, place: Place, job: string, folder: RunFolder, signal: AbortSignal): Promise<JobView> {
   let syncing: Promise<unknown> = Promise.resolve()
   const sync = () => {
     syncing = syncing
-      .then(() => folder.sync(service, job, { signal }))
+      .then(() => folder.sync(place.service, job, { signal }))
       .catch(error => {
         if (!signal.aborted) context.output.warn(`the job's files could not be fetched now: ${(error as Error).message}`)
       })
   }
   const view = await showJob({
-    service,
+    through: place,
     job,
     output: context.output,
+    next: async () => (place.embedded === undefined ? otherNode(context) : undefined),
     signal,
     onEvent(event) {
       folder.append(event)
@@ -203,7 +203,7 @@ async function followInto(context: Context, service: NodeService, job: string, f
     }
   })
   await syncing
-  await folder.sync(service, job, { signal })
+  await folder.sync(place.service, job, { signal })
   return view
 }
 
@@ -226,7 +226,7 @@ function conclude(context: Context, flags: TrainFlags, view: JobView, folder: Ru
 }
 
 /** Ctrl-C while another process holds the job: it goes on. */
-function stopFollowing({ output }: Context, _: NodeService, job: string, following: AbortController): void {
+function stopFollowing({ output }: Context, _: Place, job: string, following: AbortController): void {
   output.endLive()
   output.line(
     `no longer following; the job goes on. Follow it: mesh logs ${job}; stop it: mesh stop ${job}; its results: mesh fetch ${job} --out DIR`
@@ -235,7 +235,7 @@ function stopFollowing({ output }: Context, _: NodeService, job: string, followi
 }
 
 /** Ctrl-C while this process holds the job: a checkpoint, an orderly end, the way to go on. */
-function stopJob(context: Context, service: NodeService, job: string, following: AbortController): void {
+function stopJob(context: Context, { service }: Place, job: string, following: AbortController): void {
   context.exitCode = INTERRUPTED
   context.output.endLive()
   context.output.line('stopping with a checkpoint; Ctrl-C again stops at once')

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { InvalidParametersError, NotFoundError } from '../../common/index.ts'
+import type { Output } from '../terminal/output.ts'
 import { ControlClient } from './client.ts'
 import { EMBEDDED, SOCKET, socketPath } from './protocol.ts'
 
@@ -42,6 +43,13 @@ export async function requireNode(options: DiscoverOptions): Promise<FoundNode> 
   const found = await findNode(options)
   if (found === undefined) throw new NotFoundError('no node runs on this machine; start one with mesh join')
   return found
+}
+
+/** A node to go on with when the one that was followed is gone. */
+export async function otherNode({ stateBase, output }: { stateBase: string; output: Output }): Promise<ControlClient | undefined> {
+  const found = await findNode({ base: stateBase, embedded: false })
+  if (found !== undefined) output.warn(`the node that was followed is gone; following through node ${found.name}`)
+  return found?.client
 }
 
 async function named(base: string, node: string, signal?: AbortSignal): Promise<FoundNode> {

@@ -62,7 +62,7 @@ export function observe(view: JobView, event: JobEvent): { text: string; live: b
     case 'state':
       view.state = event.state
       view.message = event.message
-      return always(event.message === undefined ? event.state : `${event.state}: ${plain(event.message)}`)
+      return always(event.message === undefined || event.message === event.state ? event.state : `${event.state}: ${plain(event.message)}`)
     case 'log':
       return event.level === 'warn' || event.level === 'error' ? always(`${short(plain(event.node))}: ${plain(event.message)}`) : []
     case 'checkpoint':

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { jobSpec } from '../../cli/job-spec.ts'
 import { GradmeshError, InvalidParametersError, MalformedError } from '../../common/index.ts'
 import { embedder, type FakeInit, goodFiles, goodRun } from './fake-node.ts'
 import { TestWorld } from './world.ts'
@@ -155,6 +156,35 @@ t.test('Ctrl-C with a node running stops the following only', async t => {
   t.equal(await done, 130)
   t.same(node.calls, [])
   t.match(w.stdout.text, /the job goes on. Follow it: mesh logs job-1/)
+})
+
+t.test('when the node that is followed dies, another one of the machine is followed, and nothing is told twice', async t => {
+  const w = world(t)
+  await w.node('node', { events: goodRun().slice(0, 7) })
+  const rest = goodRun().slice(4)
+  const second = await w.node('node-1', { events: [...rest.slice(0, 2), ...goodRun().slice(0, 4), ...rest.slice(2)], files: goodFiles })
+  await second.submit(jobSpec({ model: 'lenet', data: 'digits' }, w.folder))
+  const done = w.mesh('train', ...flags, '--out', 'out')
+  await w.stdout.shows('step 1')
+  await w.kill('node')
+  t.equal(await done, 0)
+  t.equal(w.stderr.text, 'warning: the node that was followed is gone; following through node node-1\n')
+  const lines = readFileSync(join(w.folder, 'out', 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+  t.same(
+    lines.map(line => JSON.parse(line)),
+    goodRun()
+  )
+  t.ok(existsSync(join(w.folder, 'out', 'model.onnx')))
+
+  const alone = world(t)
+  await alone.node('node', { events: goodRun().slice(0, 7) })
+  const followed = alone.mesh('train', ...flags)
+  await alone.stdout.shows('step 1')
+  await alone.kill('node')
+  t.equal(await followed, 1)
+  t.match(alone.stderr.text, /^error: the node that was followed is gone; the job goes on with the others: mesh logs job-1/)
 })
 
 t.test('a job that fails or is stopped by another exits 1', async t => {

@@ -48,7 +48,7 @@ export class TestWorld implements World {
   cwd: string
   time = 0
   #handlers = new Set<() => void>()
-  #servers: ControlServer[] = []
+  #servers = new Map<string, ControlServer>()
   startNode: World['startNode'] = async () => {
     throw new Error('this test starts no node')
   }
@@ -80,8 +80,14 @@ export class TestWorld implements World {
   /** A node that runs on this machine. */
   async node(name: string, init: Omit<FakeInit, 'stateDir'> = {}): Promise<FakeNode> {
     const node = new FakeNode({ ...init, stateDir: join(this.folder, 'gradmesh', name) })
-    this.#servers.push(await serveControl({ folder: node.stateDir, service: node }))
+    this.#servers.set(name, await serveControl({ folder: node.stateDir, service: node }))
     return node
+  }
+
+  /** Ends a node that was started. */
+  async kill(name: string): Promise<void> {
+    await this.#servers.get(name)?.close()
+    this.#servers.delete(name)
   }
 
   /** Runs `mesh ...args`. @returns the exit code */
@@ -90,7 +96,7 @@ export class TestWorld implements World {
   }
 
   async close(): Promise<void> {
-    for (const server of this.#servers) await server.close()
+    for (const name of this.#servers.keys()) await this.kill(name)
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
