@@ -1,8 +1,8 @@
 /**
  * @packageDocumentation
  *
- * Models: ONNX graphs in memory, a builder for layered ones, automatic differentiation into training graphs that onnxruntime runs,
- * a zoo, and export.
+ * Models: ONNX graphs in memory (loaded from a file, built layer by layer, or out of the zoo), automatic differentiation into training
+ * graphs that onnxruntime runs, and export.
  *
  * @example
  * import { buildModel, exportModel, initialise, trainingGraph } from './models/index.ts'

@@ -9,7 +9,7 @@ import { concat, offsets, padded, tap } from './windows.ts'
 
 /*
  * Convolution (Dumoulin & Visin 2016, 4; Chellapilla 2006 for the product form). With windows P, taps K:
- * dX: the transposed convolution of G with the same weights.
+ * dX: the transposed convolution of G with the same weights, or a convolution with them turned round.
  * dW: for each tap, the product of G with what that tap met: slices of the input, one matrix product a sample (and group), summed
  *     over the batch. One convolution with G as kernel is about as fast with one thread and gets slower with two.
  * dB: the sum of G over batch and windows.
@@ -121,6 +121,27 @@ function groupsOfTaps(e: Emitter, g: string, window: Window, channels: number): 
   return new Array(count / each).fill(each)
 }
 
+/**
+ * The gradient of the input: a transposed convolution; or, over large images and where onnxruntime has its blocked form (channels in
+ * eights), a convolution with the kernel turned round, which there is 12 to 20 % faster (and elsewhere up to three times slower).
+ */
+function inputGradient(c: RuleContext, window: Window, group: number): string {
+  const { e } = c
+  const [outputs, channels] = c.shape(1) as number[]
+  const windows = product(e.shape(c.g).slice(2))
+  const { kernel, strides, dilations, padsBegin, padsEnd } = window
+  const plain = group === 1 && [...strides, ...dilations].every(x => x === 1) && kernel.every((k, i) => padsBegin[i] < k && padsEnd[i] < k)
+  const blocked = outputs % 8 === 0 && channels % 8 === 0 && kernel.length === 2
+  if (!plain || !blocked || typeof windows !== 'number' || windows < 256) return spread(e, c.g, c.x(1), window, c.x(0), group)
+  const back = e.ints(kernel.map(() => -1))
+  const axes = e.ints(kernel.map((_, i) => i + 2))
+  const turned = e.op('Slice', [c.x(1), back, e.ints(kernel.map(k => -k - 1)), axes, back])
+  return e.op('Conv', [c.g, e.op('Transpose', [turned], { perm: [1, 0, 2, 3] })], {
+    kernel_shape: kernel,
+    pads: [...kernel.map((k, i) => k - 1 - padsBegin[i]), ...kernel.map((k, i) => k - 1 - padsEnd[i])]
+  })
+}
+
 const conv: Rule = c => {
   const { e } = c
   const group = intAttribute(c.node, 'group', 1)
@@ -130,7 +151,7 @@ const conv: Rule = c => {
   const spatial = window.kernel.map((_, i) => i + 2)
   const db = c.wants(2) ? sum(e, c.g, [0, ...spatial], false) : undefined
   const dw = c.wants(1) ? weightGradient(c, c.x(0), c.g, w, window, group) : undefined
-  const dx = c.wants(0) ? spread(e, c.g, c.x(1), window, c.x(0), group) : undefined
+  const dx = c.wants(0) ? inputGradient(c, window, group) : undefined
   return [dx, dw, db]
 }
 

@@ -43,6 +43,12 @@ for (const rank of [1, 2, 3]) {
   })
 }
 
+property(t, 'Conv over large images in blocks of channels', 3, async (rng, seed) => {
+  const [pad, kernel] = [[rng.int(2), rng.int(2), rng.int(2), rng.int(2)], sizes(rng, 2, 3).map(k => Math.max(2, k))]
+  const inputs = [{ value: normal(rng, [1, 8, 18, 17]), declared: ['N', 8, 18, 17] }, { value: normal(rng, [8, 8, ...kernel]) }]
+  await checkGradient(seed, inputs, (e, x) => e.op('Conv', x, { pads: pad }), { samples: 4 })
+})
+
 property(t, 'Conv over images of any size', 8, async (rng, seed) => {
   const x = normal(rng, [2, 2, between(rng, 5, 9), between(rng, 5, 9)])
   const attributes = { strides: sizes(rng, 2, 3), pads: [1, 1, 1, 1] }
