@@ -24,7 +24,12 @@ export async function findGpus(options: { signal?: AbortSignal; command?: string
   const { signal, command = 'nvidia-smi', timeout = TIMEOUT } = options
   const { promise, resolve } = Promise.withResolvers<{ error: NodeJS.ErrnoException | null; stdout: string }>()
   const settings = { timeout, killSignal: 'SIGKILL' as const, maxBuffer: MAX_OUTPUT, signal, env: { ...process.env, LC_ALL: 'C' } }
-  execFile(command, QUERY, settings, (error, stdout) => resolve({ error: error as NodeJS.ErrnoException | null, stdout }))
+  try {
+    execFile(command, QUERY, settings, (error, stdout) => resolve({ error: error as NodeJS.ErrnoException | null, stdout }))
+  } catch (error) {
+    // Some ways of not being there are thrown at once.
+    resolve({ error: error as NodeJS.ErrnoException, stdout: '' })
+  }
   const { error, stdout } = await promise
   if (signal?.aborted) throw new AbortedError('looking for GPUs was aborted')
   if (error?.code === 'ENOENT') return { devices: [] }
@@ -42,7 +47,7 @@ export function parseNvidiaSmi(text: string): Device[] {
   const devices: Device[] = []
   for (const line of text.split('\n', MAX_GPUS)) {
     // A name may hold commas; the other fields never do.
-    const match = /^\s*(\d{1,4})\s*,\s*((?:GPU|MIG)-[\w-]{1,64})\s*,\s*(.+?)\s*,\s*(\d{1,9})\s*$/.exec(line)
+    const match = /^\s*(\d{1,4})\s*,\s*((?:GPU|MIG)-[\w-]{1,64})\s*,\s*([^\s,].*?)\s*,\s*(\d{1,9})\s*$/.exec(line)
     if (match === null || devices.some(d => d.uuid === match[2])) continue
     const [, index, uuid, name, mebibytes] = match as unknown as [string, string, string, string, string]
     devices.push({
