@@ -296,7 +296,8 @@ function installMiddleware(registrar: Registrar, middleware: StreamMiddleware): 
   return {}
 }
 
-function checkAddress(address: string): Multiaddr {
+/** @throws InvalidParametersError when `address` is no multiaddr */
+export function checkAddress(address: string): Multiaddr {
   try {
     return multiaddr(address)
   } catch (error) {
@@ -308,7 +309,13 @@ function checkAddress(address: string): Multiaddr {
 function dialable(peer: string | undefined, addresses: string[]): Multiaddr[] {
   const targets: Multiaddr[] = []
   for (const address of addresses.slice(0, 16)) {
-    const parsed = checkAddress(address)
+    let parsed: Multiaddr
+    try {
+      parsed = multiaddr(address)
+    } catch {
+      // What a peer says of itself is not always of use; its other addresses may be.
+      continue
+    }
     const named = parsed.getComponents().findLast(c => c.name === 'p2p')?.value
     if (peer === undefined || named === peer) targets.push(parsed)
     else if (named === undefined) targets.push(parsed.encapsulate(`/p2p/${peer}`))

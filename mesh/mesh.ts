@@ -5,7 +5,7 @@ import { AGREEMENT_PROTOCOL, createAgreement } from './agreement/index.ts'
 import { createCapabilityBoard } from './capabilities/index.ts'
 import { Connections } from './connections.ts'
 import { createControl } from './control/index.ts'
-import { createHost } from './host.ts'
+import { checkAddress, createHost } from './host.ts'
 import { loadIdentity, verifySignature } from './identity/index.ts'
 import { announced, firstContact, joinByInvite } from './joining.ts'
 import { createMembership, MEMBERSHIP_PROTOCOL } from './membership/index.ts'
@@ -42,6 +42,7 @@ export async function startMesh(init: MeshInit, options: { signal?: AbortSignal 
       `${peers[0]} is of a mesh that this node is no member of; join it with --invite (a member prints one: mesh invite)`
     )
   }
+  for (const address of peers) checkAddress(address)
   const warnings = [...standing.warnings]
   for (const warning of warnings) logger.warn(warning)
   const warn = (line: string) => {
