@@ -93,6 +93,17 @@ export class Cluster {
     return node
   }
 
+  /** Waits until every live node sees `count` live members. */
+  async members(count: number): Promise<void> {
+    const running = this.nodes.filter(n => n.process.exitCode === null && n.process.signalCode === null)
+    for (const { name, client } of running) {
+      await until(`${name} to see ${count} members`, async () => {
+        const { members } = await client.status()
+        return members.filter(m => m.state === 'alive' && m.devices.length > 0).length === count || undefined
+      })
+    }
+  }
+
   /** Runs the `mesh` command. */
   command(args: string[], env: Record<string, string> = {}): { child: ChildProcess; output(): string } {
     const child = spawn(process.execPath, [launcher, ...args], {

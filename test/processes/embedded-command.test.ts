@@ -1,3 +1,4 @@
+// starts processes
 // The command with an embedded mesh, as a newcomer runs it.
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'

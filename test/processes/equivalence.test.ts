@@ -1,3 +1,4 @@
+// starts processes
 import t from 'tap'
 import { buildModel, initialise, trainingGraph } from '../../models/index.ts'
 import { checkpointOf, embedded, type Run, train } from './embedded.ts'

@@ -1,4 +1,5 @@
-// What a user gets wrong: one line that says what to do, exit code 2, and nothing left behind. Starts the real command.
+// starts processes
+// What a user gets wrong: one line that says what to do, exit code 2, and nothing left behind. It starts processes: the real command.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'

@@ -14,14 +14,14 @@ const MAX_WAITING = 10_000
 /** A node that says nothing of its past in this time is merged as it comes, ms. */
 const PAST_DEADLINE = 3000
 
-/** Serves this node's share of a job's events to other nodes: JSON lines, an empty frame where the past ends. */
+/** Serves this node's share of a job's events to other nodes: JSON lines, `null` where the past ends. */
 export function serveFollow(mesh: Mesh, agent: NodeAgent): () => void {
   return mesh.handleStream(FOLLOW_PROTOCOL, async function* (request, { signal }) {
     const parsed = requestSchema.safeParse(decode(request))
     if (!parsed.success) throw new MalformedError('a follow request needs job and live')
     const job = agent.job(parsed.data.job)
     for await (const entry of job.journal.read({ live: parsed.data.live, signal })) {
-      yield entry === undefined ? new Uint8Array() : new TextEncoder().encode(JSON.stringify(entry))
+      yield new TextEncoder().encode(JSON.stringify(entry ?? null))
     }
   })
 }
@@ -124,6 +124,6 @@ async function* entries(
   }
   const request = encode({ job: job.record.job, live })
   for await (const frame of mesh.stream(peer, FOLLOW_PROTOCOL, request, { signal })) {
-    yield frame.length === 0 ? undefined : (JSON.parse(new TextDecoder().decode(frame)) as JournalEntry)
+    yield (JSON.parse(new TextDecoder().decode(frame)) as JournalEntry | null) ?? undefined
   }
 }
