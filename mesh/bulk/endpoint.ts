@@ -1,6 +1,6 @@
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
-import { AbortedError, GradmeshError, InvalidParametersError, UnreachableError, VersionError } from '../../common/index.ts'
+import { AbortedError, GradmeshError, InvalidParametersError, MalformedError, UnreachableError, VersionError } from '../../common/index.ts'
 import type { BulkChannel, BulkEndpoint } from './channel.ts'
 import { encodeFrame, FrameType, RefuseReason } from './frames.ts'
 import { greetingSink } from './greeting.ts'
@@ -239,7 +239,11 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
     }, this.#options.undecidedTimeout ?? UNDECIDED_TIMEOUT)
     timer.unref()
     this.#undecided.set(wire, { peer, timer })
-    wire.onEnd(() => this.decided(wire))
+    wire.onEnd(error => {
+      this.decided(wire)
+      // an orderly end leaves the connection to its dialer
+      if (error instanceof MalformedError) connection.abort(error)
+    })
   }
 
   #link(peer: string): Link {

@@ -227,8 +227,11 @@ export class Link {
   }
 }
 
-/** Tell the dialer why its stream is not taken, and close it. */
+const deaf = { frame() {}, chunkStart() {}, chunkBytes() {}, chunkEnd() {}, end() {} }
+
+/** Tell the dialer why its stream is not taken, hear nothing more from it, and close it. */
 export function refuse(wire: Wire, reason: number): void {
+  wire.sink = deaf
   wire.control(encodeFrame(FrameType.refuse, reason))
   void wire.close()
 }

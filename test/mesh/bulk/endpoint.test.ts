@@ -1,6 +1,7 @@
-import type { Libp2p } from '@libp2p/interface'
+import type { Libp2p, Stream } from '@libp2p/interface'
 import t from 'tap'
-import { type BulkChannel, createBulkEndpoint } from '../../../mesh/bulk/index.ts'
+import { FrameParser, FrameType } from '../../../mesh/bulk/frames.ts'
+import { BULK_PROTOCOL, type BulkChannel, createBulkEndpoint } from '../../../mesh/bulk/index.ts'
 import { admittedBy, host, newAuthority } from '../fixtures.ts'
 import { createTestHost, createTrainer, type Trainer, until } from './hosts.ts'
 
@@ -90,9 +91,11 @@ t.test('when only one of two simultaneous dials can work, it serves both', async
 })
 
 t.test('a peer that is not allowed waits until it is, and is refused when that takes too long', async t => {
-  const [a, b] = await trainers(t, 2, { undecidedTimeout: 300 })
+  const [a, b] = await trainers(t, 2)
+  const [strict] = await trainers(t, 1, { undecidedTimeout: 200 })
+  strict.endpoint.allow(() => false)
+  await t.rejects(a.endpoint.connect(strict.peer, strict.endpoint.endpoints()), { name: 'AdmissionError', message: /does not allow/ })
   b.endpoint.allow(() => false)
-  await t.rejects(a.endpoint.connect(b.peer, b.endpoint.endpoints()), { name: 'AdmissionError', message: /does not allow/ })
   const connecting = a.endpoint.connect(b.peer, b.endpoint.endpoints())
   await until(() => b.host.getConnections().length > 0)
   b.endpoint.allow(peer => peer === a.peer)
@@ -186,4 +189,28 @@ t.test('on hosts with admission, members get a channel and strangers none', asyn
   await until(() => left.encryption === 'tls')
   await t.rejects(stranger.connect(hosts[0].peer, a.endpoints()))
   t.equal(a.channel(hosts[2].peer), undefined)
+})
+
+t.test('streams that do not greet are few and short-lived', async t => {
+  const [a] = await trainers(t, 1, { undecidedTimeout: 4000 })
+  const stranger = await createTestHost()
+  t.teardown(() => stranger.stop())
+  const heard: number[][] = []
+  const streams: Stream[] = []
+  for (let i = 0; i < 6; i++) {
+    const connection = await stranger.dial(a.host.getMultiaddrs(), { force: true })
+    const stream = await connection.newStream(BULK_PROTOCOL)
+    const replies: number[] = []
+    const sink = { frame: (type: number) => replies.push(type), chunkStart() {}, chunkBytes() {}, chunkEnd() {} }
+    const parser = new FrameParser(sink)
+    stream.addEventListener('message', event => parser.push(event.data.subarray()))
+    heard.push(replies)
+    streams.push(stream)
+  }
+  await until(() => heard[4].includes(FrameType.refuse) && heard[5].includes(FrameType.refuse))
+  t.equal(a.endpoint.channel(stranger.peerId.toString()), undefined)
+  await until(() =>
+    streams.every(stream => stream.status !== 'open' || (stream as { remoteWriteStatus?: string }).remoteWriteStatus === 'closed')
+  )
+  t.notOk(heard.slice(0, 4).some(replies => replies.includes(FrameType.accept)))
 })
