@@ -60,7 +60,8 @@ export async function startMesh(init: MeshInit, options: { signal?: AbortSignal 
   }
   try {
     reportRefusals(host, logger, wallClock, other => {
-      warn(`another mesh (${other}) is on this network; to join it instead, run 'mesh leave' and join with an invite of it`)
+      if (standing.source === 'founded')
+        warn(`another mesh (${other}) is on this network; to join it instead, run 'mesh leave' and join with an invite of it`)
     })
     if (signal?.aborted) throw new AbortedError('starting the node was aborted')
     if (standing.source === 'invite') await joinByInvite(host, standing, peers, signal)

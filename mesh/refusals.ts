@@ -3,6 +3,7 @@ import { otherMesh } from './admission/index.ts'
 import type { Host } from './host.ts'
 
 const REPEAT = 60_000
+const FOREIGN_REPEAT = 3_600_000
 const MAX_LINES = 256
 
 /**
@@ -19,10 +20,12 @@ export function reportRefusals(host: Host, logger: Logger, wallClock: () => numb
       return
     }
     const line = `refused ${peer}: ${error.message}`
+    // A mesh next to ours on the network knocks again and again: that is said once for all of its nodes.
+    const foreign = /^mesh \w+ was asked for/.exec(error.message)?.[0]
     const now = wallClock()
-    if (now - (said.get(line) ?? Number.NEGATIVE_INFINITY) < REPEAT) return
+    if (now - (said.get(foreign ?? line) ?? Number.NEGATIVE_INFINITY) < (foreign === undefined ? REPEAT : FOREIGN_REPEAT)) return
     if (said.size >= MAX_LINES) said.clear()
-    said.set(line, now)
+    said.set(foreign ?? line, now)
     logger.warn(line)
   })
 }
