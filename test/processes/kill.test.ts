@@ -11,10 +11,7 @@ for (const strategy of ['allreduce', 'gossip']) {
       await cluster.join('a')
       await Promise.all([cluster.join('b'), cluster.join('c')])
       const observer = cluster.nodes[1]!
-      await until(
-        'three members',
-        async () => (await observer.client.status()).members.filter(m => m.state === 'alive').length === 3 || undefined
-      )
+      await cluster.members(3)
       // Handed in at the node that dies or at another: it makes no difference.
       const { job } = await cluster.nodes[0]!.client.submit(spec({ strategy }))
       const watch = new Watch(observer.client, job)

@@ -8,6 +8,7 @@ import { type ActorType, type CallTable, Runtime } from '../../runtime/index.ts'
 import type { RunningNode, StartEmbeddedOptions, StartNodeOptions } from '../service-types.ts'
 import { workingProviders } from '../trainer/probe.ts'
 import { NodeAgent } from './agent.ts'
+import { serveFollow } from './follow.ts'
 import { Service } from './service.ts'
 
 /**
@@ -82,6 +83,7 @@ async function run(state: State, taken: string[], devices: Device[], options: St
     ...(options.dataRoots === undefined ? {} : { dataRoots: options.dataRoots })
   })
   agent.start()
+  const unserve = serveFollow(mesh, agent)
   delay.reset()
 
   const closed = Promise.withResolvers<void>()
@@ -90,6 +92,7 @@ async function run(state: State, taken: string[], devices: Device[], options: St
   const end = (leave: boolean) => {
     ending ??= (async () => {
       if (leave) await agent.drain()
+      unserve()
       await agent.close()
       if (leave) await mesh.leave()
       await mesh.stop()

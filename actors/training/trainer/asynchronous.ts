@@ -25,6 +25,9 @@ const RANGE_BATCHES = 4
 /** An asynchronous job has one generation: nobody has to agree on who takes part. */
 const GENERATION = 1
 
+/** How long a newcomer waits for channels to all that live, ms. */
+const CONNECT_PATIENCE = 10_000
+
 interface Range {
   epoch: number
   range: number
@@ -87,6 +90,8 @@ export class AsynchronousSession {
     const rank = this.#founders.indexOf(self)
     // Founders begin from the same parameters; a joiner takes a neighbour's before its first step.
     if (rank >= 0) await reporter.initial()
+    // A newcomer that cannot be heard would take ranges that others are at.
+    else await this.#connected()
     if (this.#ended.signal.aborted) return
     this.#started = true
     this.#stepped = this.#init.clock.now()
@@ -104,6 +109,11 @@ export class AsynchronousSession {
       run.progress.step
     )
     this.#tellPeers([])
+  }
+
+  async #connected(): Promise<void> {
+    const signal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(CONNECT_PATIENCE)])
+    await this.#init.peers.connect([...this.#known.values()], signal).catch(() => {})
   }
 
   /** Who lives, as the job's actor says. */
