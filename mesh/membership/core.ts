@@ -80,6 +80,8 @@ function start(s: MembershipState, env: Env): void {
  */
 function onStall(s: MembershipState, late: number, env: Env): void {
   const { settings } = s
+  // whoever stands still for so long is no good judge for a while
+  if (late > settings.probeTimeout) s.health = settings.healthMax
   const until = env.now + Math.min(settings.stallHoldMax, Math.max(settings.stallHoldMin, late * settings.stallHold))
   for (const probe of s.probes.values()) {
     if (probe.verdictDue < until && probe.defers < MAX_DEFERS) {
@@ -152,6 +154,7 @@ function onMessage(s: MembershipState, from: string, message: MembershipMessage,
   const known = s.members.get(from)
   // who left is not heard any more in that life
   if (known?.state === 'left' && message.epoch <= known.epoch) return
+  if (known !== undefined) known.heard = env.now
   const whole = message.kind === 'state'
   for (const record of message.records) merge(s, record, from, whole || record.peer === from, env, out)
   answerTheDead(s, from, message, out)

@@ -5,7 +5,7 @@
  * health-aware suspicion (Dadgar 2018); views spread as gossip on the probes, and are compared whole with a random member now and
  * then. No node is special. A member that was declared dead by mistake, or behind a partition, refutes and is back.
  *
- * On defaults a killed or frozen node is declared by everybody about 1.4 s after, and a node that stalls for a second is not.
+ * On defaults a killed or frozen node is declared by everybody 1.2 to 1.7 s after, and a node that stalls for a second is not.
  *
  * @example
  * import { createRng, systemClock } from '../../common/index.ts'

@@ -70,7 +70,15 @@ function hearOfSelf(s: MembershipState, record: MemberRecord, from: string, env:
 
 function takeIn(s: MembershipState, record: MemberRecord, env: Env, out: MembershipEffect[]): void {
   if (s.members.size + 1 >= s.settings.maxMembers && !makeRoom(s, out)) return
-  const m: MemberEntry = { ...recordOf(record, true), state: 'dead', by: '', proof: noBytes, since: env.now, nextTry: 0 }
+  const m: MemberEntry = {
+    ...recordOf(record, true),
+    state: 'dead',
+    by: '',
+    proof: noBytes,
+    since: env.now,
+    heard: Number.NEGATIVE_INFINITY,
+    nextTry: 0
+  }
   s.members.set(m.peer, m)
   changing(s, m, () => {
     m.state = 'alive'

@@ -25,6 +25,8 @@ export function probeRound(s: MembershipState, env: Env, out: MembershipEffect[]
     looked++
     const m = s.members.get(peer)
     if (m === undefined || !isLive(m.state) || s.probing.has(peer)) continue
+    // of two that probe each other one is enough: its ping shows the other that it lives
+    if (m.state === 'alive' && env.now - m.heard < s.settings.period * s.settings.freshness) continue
     startProbe(s, peer, env, out)
     sent++
   }

@@ -53,6 +53,8 @@ export interface MemberEntry extends MemberRecord {
   /** When `state` was entered. */
   since: number
   suspicion?: Suspicion
+  /** When anything came from it last. */
+  heard: number
   /** For a dead one: when to try to reach it again. */
   nextTry: number
 }
