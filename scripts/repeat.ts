@@ -82,7 +82,7 @@ function runOnce(file: string): Promise<string | undefined> {
 /** A file says so itself: it uses child processes or threads, starts a node, or carries the words `starts processes` in a comment. */
 function startsProcesses(file: string): boolean {
   const text = readFileSync(join(root, file), 'utf8')
-  return /node:child_process|node:worker_threads|\bstart(Embedded|Node)\(|\/\/ starts processes/.test(text)
+  return /node:child_process|node:worker_threads|(?<!\.)\bstart(Embedded|Node)\(|\/\/ starts processes/.test(text)
 }
 
 function seeds(output: string): string {
