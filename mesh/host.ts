@@ -23,7 +23,12 @@ import { AdmissionGate, type Authority, type CertificateChain, type GateLimits }
 /** Service name of mDNS, one for all meshes, so that a newcomer can be told that there is one. */
 const MDNS_TAG = '_gradmesh._udp.local'
 const MAX_CONNECTIONS = 4096
-const DIAL_TIMEOUT = 5000
+/** For all addresses of a peer, which are tried one after another. */
+const DIAL_TIMEOUT = 10_000
+/** For one address: some of a machine’s are not routed to us and never answer. */
+const ADDRESS_TIMEOUT = 2500
+/** For opening a stream, and for identify. */
+const STREAM_TIMEOUT = 5000
 /** Streams of one protocol on one connection; the protocols above it bound their own further. */
 const MAX_STREAMS = 256
 
@@ -154,7 +159,7 @@ export async function createHost(init: HostInit): Promise<Host> {
     })
     if (tracked.connections.length > 1) return
     for (const callback of peerCallbacks) callback(peer, true, certificate)
-    libp2p.services.identify.identify(connection, { signal: AbortSignal.timeout(DIAL_TIMEOUT) }).catch(() => {})
+    libp2p.services.identify.identify(connection, { signal: AbortSignal.timeout(STREAM_TIMEOUT) }).catch(() => {})
   }
 
   const libp2p = await startLibp2p(init, gate)
@@ -216,7 +221,7 @@ export async function createHost(init: HostInit): Promise<Host> {
     async openStream(peer, protocol, options = {}) {
       const open = connection(peer)
       if (open === undefined) throw new UnreachableError(`there is no connection to ${peer}`)
-      const signal = AbortSignal.any([AbortSignal.timeout(DIAL_TIMEOUT), ...(options.signal ? [options.signal] : [])])
+      const signal = AbortSignal.any([AbortSignal.timeout(STREAM_TIMEOUT), ...(options.signal ? [options.signal] : [])])
       try {
         return await open.newStream(protocol, { signal, maxOutboundStreams: MAX_STREAMS })
       } catch (error) {
@@ -259,6 +264,7 @@ async function startLibp2p(init: HostInit, gate: AdmissionGate): Promise<Libp2p<
         maxConnections: MAX_CONNECTIONS,
         maxParallelDials: 32,
         dialTimeout: DIAL_TIMEOUT,
+        addressDialTimeout: ADDRESS_TIMEOUT,
         reconnectRetries: 0
       },
       // Membership judges who is alive. A ping that a busy core answers late must not end a connection.

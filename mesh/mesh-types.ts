@@ -16,7 +16,7 @@ export interface MeshInit {
   listen?: string[]
   /** Multiaddrs of members to dial, and to dial again as long as they are not connected. */
   peers?: string[]
-  /** A token like `gm1…`. @default the environment's GRADMESH_INVITE */
+  /** A token like `gm1…`; an empty text for none. @default the environment's GRADMESH_INVITE */
   invite?: string
   /** Path of a shared key file. */
   keyFile?: string

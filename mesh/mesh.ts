@@ -108,6 +108,12 @@ export async function startMesh(init: MeshInit, options: { signal?: AbortSignal 
         verify: (peer, bytes, signature) => verifySignature(peer, bytes, signature)
       }
     })
+    const readdressed = () => {
+      const [known, current] = [membership.member(identity.peer)?.addresses ?? [], announced(host)]
+      if (current.slice(0, known.length).join() !== known.join()) membership.setAddresses(current)
+    }
+    host.libp2p.addEventListener('self:peer:update', readdressed)
+    undo.push(() => host.libp2p.removeEventListener('self:peer:update', readdressed))
     undo.push(() => membership.stop())
     control.onNotify(MEMBERSHIP_PROTOCOL, (from, bytes) => membership.receive(from, bytes))
 

@@ -19,6 +19,7 @@ export interface GateLimits {
 }
 
 interface Pending {
+  inbound: boolean
   connection: MultiaddrConnection
   timer: ReturnType<typeof setTimeout>
 }
@@ -41,6 +42,7 @@ export class AdmissionGate {
   readonly #limits: GateLimits
   readonly #hold: Promise<unknown> | undefined
   readonly #pending = new Map<object, Pending>()
+  #inbound = 0
   readonly #standing = new WeakMap<Connection, Standing>()
   readonly #onAdmitted: (connection: Connection, admitted: Admitted) => void
   readonly #onRefused: (peer: string, error: Error, direction: 'inbound' | 'outbound') => void
@@ -64,15 +66,15 @@ export class AdmissionGate {
   /** For libp2p's `connectionGater`. */
   readonly gater: ConnectionGater = {
     denyInboundConnection: connection => {
-      if (this.#pending.size >= this.#limits.connections) {
+      if (this.#inbound >= this.#limits.connections) {
         this.#log.debug('refused a connection: too many await admission', { limit: this.#limits.connections })
         return true
       }
-      this.#watch(connection)
+      this.#watch(connection, true)
       return false
     },
     denyOutboundEncryptedConnection: (_peer, connection) => {
-      this.#watch(connection)
+      this.#watch(connection, false)
       return false
     },
     // The gate's own concern is who speaks, not where they are: loopback and private addresses are ordinary for a mesh.
@@ -124,13 +126,14 @@ export class AdmissionGate {
     this.#pending.clear()
   }
 
-  #watch(connection: MultiaddrConnection): void {
+  #watch(connection: MultiaddrConnection, inbound: boolean): void {
     const key = connection.timeline
     const timer = setTimeout(() => {
       connection.abort(new AdmissionError(`not admitted within ${this.#limits.time} ms`))
     }, this.#limits.time)
     timer.unref()
-    this.#pending.set(key, { connection, timer })
+    this.#pending.set(key, { inbound, connection, timer })
+    if (inbound) this.#inbound++
     let bytes = 0
     const counted = connection as MultiaddrConnection & { onData(data: { byteLength: number }): void }
     const deliver = counted.onData
@@ -151,6 +154,7 @@ export class AdmissionGate {
     if (pending === undefined) return
     clearTimeout(pending.timer)
     this.#pending.delete(key)
+    if (pending.inbound) this.#inbound--
     // The prototype's own `onData` is back from here on.
     Reflect.deleteProperty(pending.connection, 'onData')
   }

@@ -1,4 +1,12 @@
-import { AbortedError, AdmissionError, DeadlineError, type Logger, silentLogger, UnreachableError } from '../../common/index.ts'
+import {
+  AbortedError,
+  AdmissionError,
+  DeadlineError,
+  type Logger,
+  OverloadedError,
+  silentLogger,
+  UnreachableError
+} from '../../common/index.ts'
 import type { Role } from '../admission/index.ts'
 import type { Host, Remote } from '../host.ts'
 import { RequestLink } from './client.ts'
@@ -49,6 +57,7 @@ export async function createControl(init: ControlInit): Promise<Control> {
   const notifier = new Notifier(host, log)
   const links = new Map<string, RequestLink>()
   const opening = new Map<string, Promise<RequestLink>>()
+  const streaming = new Map<string, number>()
   const stopping = new AbortController()
 
   const mayAsk = (stream: { abort(error: Error): void }, remote: Remote): boolean => {
@@ -111,10 +120,10 @@ export async function createControl(init: ControlInit): Promise<Control> {
     onNotify(protocol, handler) {
       checkProtocol(protocol)
       const remove = notices.add(protocol, handler)
-      void notifier.listen(protocol, mayAsk, handler)
+      notifier.listen(protocol, mayAsk, handler).catch(error => log.debug(`${protocol} is not listened to: ${(error as Error).message}`))
       return () => {
         remove()
-        void host.unhandle(protocol)
+        host.unhandle(protocol).catch(() => {})
       }
     },
     async request(peer, protocol, message, options: RequestOptions = {}) {
@@ -146,8 +155,17 @@ export async function createControl(init: ControlInit): Promise<Control> {
         }
         return
       }
-      await connect(peer, signal)
-      yield* readStream(await host.openStream(peer, STREAM_PROTOCOL, { signal }), peer, protocol, message, signal)
+      const running = streaming.get(peer) ?? 0
+      if (running >= MAX_STREAMS_PER_PEER)
+        throw new OverloadedError(`${MAX_STREAMS_PER_PEER} streamed replies of ${peer} are being read; end one`)
+      streaming.set(peer, running + 1)
+      try {
+        await connect(peer, signal)
+        yield* readStream(await host.openStream(peer, STREAM_PROTOCOL, { signal }), peer, protocol, message, signal)
+      } finally {
+        if (streaming.get(peer) === 1) streaming.delete(peer)
+        else streaming.set(peer, streaming.get(peer)! - 1)
+      }
     },
     notify(peer, protocol, message) {
       checkSize(protocol, message)

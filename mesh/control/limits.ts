@@ -6,6 +6,8 @@ export const MAX_FRAME = MAX_CONTROL_MESSAGE + 1024
 export const MAX_IN_FLIGHT = 1024
 /** Bytes that wait to be written to one peer, and bytes of its requests that are being answered. */
 export const MAX_QUEUE = 32 * 1024 * 1024
+/** Bytes of replies that one peer may leave unread before it is cut off; at {@link MAX_QUEUE} its new requests are refused. */
+export const MAX_REPLIES = 256 * 1024 * 1024
 /** Bytes of one-way messages that wait for one peer and protocol. */
 export const MAX_NOTIFY_QUEUE = 4 * 1024 * 1024
 /** Items' bytes of a streamed reply that wait for their reader, or for the network. */

@@ -1,7 +1,7 @@
 import type { Stream } from '@libp2p/interface'
 import { type Logger, MAX_CONTROL_MESSAGE, MalformedError, OverloadedError, TooLargeError } from '../../common/index.ts'
 import { Channel } from './channel.ts'
-import { MAX_FRAME, MAX_IN_FLIGHT, MAX_QUEUE } from './limits.ts'
+import { MAX_FRAME, MAX_IN_FLIGHT, MAX_QUEUE, MAX_REPLIES } from './limits.ts'
 import { decodeFrame, failureFrame, replyFrame } from './messages.ts'
 import type { Request } from './pb/control.ts'
 import type { Registry } from './registry.ts'
@@ -14,7 +14,7 @@ export function serveRequests(stream: Stream, from: string, handlers: Registry<R
 
   const channel = new Channel(stream, {
     maxFrame: MAX_FRAME,
-    maxQueue: MAX_QUEUE,
+    maxQueue: MAX_REPLIES,
     onFrame(frame) {
       const { id, request, cancel } = decodeFrame(frame)
       if (request !== undefined) accept(id, request)
@@ -31,7 +31,7 @@ export function serveRequests(stream: Stream, from: string, handlers: Registry<R
     if (running.has(id)) throw new MalformedError(`${from} used request number ${id} twice`)
     const size = request.payload.byteLength
     if (size > MAX_CONTROL_MESSAGE) throw new TooLargeError(`${from} sent a request of ${size} bytes; the most is ${MAX_CONTROL_MESSAGE}`)
-    if (running.size >= MAX_IN_FLIGHT || bytes + size > MAX_QUEUE) {
+    if (running.size >= MAX_IN_FLIGHT || bytes + size > MAX_QUEUE || channel.queued > MAX_QUEUE) {
       send(failureFrame(id, new OverloadedError('too many requests wait here; slow down')))
       return
     }

@@ -170,7 +170,7 @@ class ReplicatedRecords implements Records {
     const delay = COMPARE_INTERVAL * (0.75 + 0.5 * this.#init.random.float())
     this.#cancelTimer = this.#init.clock.setTimer(delay, () => {
       if (this.#stopped) return
-      this.#store.forget(this.#now())
+      for (const { kind, key } of this.#store.forget(this.#now())) this.#init.kv?.delete(`${kind}\n${key}`)
       const peers = this.#init.peers()
       const peer = peers[peers.length > 0 ? this.#init.random.int(peers.length) : 0]
       if (peer !== undefined) {

@@ -89,9 +89,11 @@ export class RecordStore {
     }
   }
 
-  /** Drops what expired more than `after` ms ago. */
-  forget(now: number, after = REMEMBER): void {
-    for (const [id, record] of this.#records) if (record.expiry + after <= now) this.#remove(id, record)
+  /** Drops what expired more than `after` ms ago. @returns it */
+  forget(now: number, after = REMEMBER): SignedRecord[] {
+    const old = Array.from(this.#records.values()).filter(record => record.expiry + after <= now)
+    for (const record of old) this.#remove(idOf(record.kind, record.key), record)
+    return old
   }
 
   forgetAuthor(author: string): void {

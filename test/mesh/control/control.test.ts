@@ -1,6 +1,6 @@
 import t from 'tap'
 import { MAX_CONTROL_MESSAGE, NotFoundError, OverloadedError, UnreachableError } from '../../../common/index.ts'
-import { createControl, encodeFrame } from '../../../mesh/control/index.ts'
+import { createControl, encodeFrame, FrameReader } from '../../../mesh/control/index.ts'
 import { Frame } from '../../../mesh/control/pb/control.ts'
 import type { Host } from '../../../mesh/host.ts'
 import type { Control } from '../../../mesh/index.ts'
@@ -358,23 +358,49 @@ t.test('hostile frames end their stream and nothing else', async t => {
   t.equal(a.libp2p.getConnections().length, 1)
 })
 
-t.test('a peer that asks and never reads its replies is cut off', async t => {
-  const { a, b, answer } = await sides(t)
-  answer.handle('/test/huge/1.0.0', () => new Uint8Array(MAX_CONTROL_MESSAGE))
+t.test('a peer that asks and never reads its replies is refused, not served into memory', async t => {
+  const { a, b, ask, answer } = await sides(t)
+  let served = 0
+  answer.handle('/test/huge/1.0.0', () => {
+    served++
+    return new Uint8Array(MAX_CONTROL_MESSAGE)
+  })
+  answer.handle(ECHO, request => request)
   const stream = await a.openStream(b.peer, '/gradmesh/request/1.0.0')
   stream.pause()
-  let ended = false
-  stream.addEventListener('close', () => {
-    ended = true
-  })
-  for (let id = 1; id <= 64 && !ended; id++) {
-    try {
-      stream.send(encodeFrame(Frame.encode({ id, request: { protocol: '/test/huge/1.0.0', payload: new Uint8Array(0), deadline: 0 } })))
-    } catch {
-      // Reset already.
-    }
-    await new Promise(resolve => setImmediate(resolve))
+  for (let id = 1; id <= 300; id++) {
+    stream.send(encodeFrame(Frame.encode({ id, request: { protocol: '/test/huge/1.0.0', payload: new Uint8Array(0), deadline: 0 } })))
+    await ask.request(b.peer, ECHO, none)
   }
-  await until(() => ended, 'the stream is reset')
-  t.pass()
+  t.ok(served >= 8 && served < 60, `${served} of 300 requests were served`)
+  // It reads again: what was served arrives, and the refusals.
+  let frames = 0
+  const reader = new FrameReader(MAX_CONTROL_MESSAGE + 1024)
+  stream.addEventListener('message', event => {
+    for (const frame of reader.push(event.data)) {
+      frames++
+      const { reply, failure } = Frame.decode(frame)
+      if (reply === undefined && failure?.name !== 'OverloadedError') t.fail('another reply')
+    }
+  })
+  stream.resume()
+  await until(() => frames === 300, 'every request has its reply')
+})
+
+t.test('only so many streamed replies of one peer are read at a time', async t => {
+  const { b, ask, answer } = await sides(t)
+  answer.handleStream('/test/endless/1.0.0', async function* (_, { signal }) {
+    yield new Uint8Array([1])
+    await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+  })
+  const iterators = Array.from({ length: 64 }, () => ask.stream(b.peer, '/test/endless/1.0.0', none)[Symbol.asyncIterator]())
+  for (const next of await Promise.all(iterators.map(i => i.next()))) t.same(next.value, new Uint8Array([1]))
+  t.match(await failure(ask.stream(b.peer, '/test/endless/1.0.0', none)[Symbol.asyncIterator]().next()), { name: 'OverloadedError' })
+  await iterators[0]!.return!()
+  await until(async () => {
+    const iterator = ask.stream(b.peer, '/test/endless/1.0.0', none)[Symbol.asyncIterator]()
+    const outcome = await iterator.next().catch(error => error)
+    await iterator.return!()
+    return !(outcome instanceof Error)
+  }, 'there is room again')
 })
