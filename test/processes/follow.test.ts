@@ -14,7 +14,7 @@ t.test('killing the command that submitted a job leaves the job, and another nod
   await until('steps', () => (/step 1\d/.test(train.output()) ? true : undefined))
   train.child.kill('SIGKILL')
   await ended(train.child)
-  const logs = cluster.command(['logs', job, '--follow', '--node', `${cluster.folder}/b`])
+  const logs = cluster.command(['logs', job, '--node', `${cluster.folder}/b`])
   await ended(logs.child)
   t.equal(logs.child.exitCode, 0, logs.output().slice(-500))
   t.match(logs.output(), /done|test accuracy/)

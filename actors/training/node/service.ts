@@ -136,7 +136,11 @@ export class Service implements NodeService {
     let skip = options.from ?? 0
     let final = false
     for await (const event of follow(this.#init.mesh, job, options)) {
-      if (event.type === 'state' && isResult(event.state)) final = true
+      if (event.type === 'state' && isResult(event.state)) {
+        final = true
+        // Whoever hears that a job is over finds it over here too: the event may have come before the record.
+        await settled(job, options.signal)
+      }
       if (skip-- > 0) continue
       yield event
     }
@@ -277,6 +281,13 @@ export class Service implements NodeService {
         }
       })
     )
+  }
+}
+
+/** Waits for the record of a job's end, but not for ever. */
+async function settled(job: LocalJob, signal?: AbortSignal): Promise<void> {
+  for (let i = 0; i < 250 && job.result === undefined && signal?.aborted !== true; i++) {
+    await new Promise(resolve => setTimeout(resolve, 20))
   }
 }
 
