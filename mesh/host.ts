@@ -24,9 +24,9 @@ import { AdmissionGate, type Authority, type CertificateChain, type GateLimits }
 const MDNS_TAG = '_gradmesh._udp.local'
 const MAX_CONNECTIONS = 4096
 /** For all addresses of a peer, which are tried one after another. */
-const DIAL_TIMEOUT = 10_000
+const DIAL_TIMEOUT = 15_000
 /** For one address: some of a machine’s are not routed to us and never answer. */
-const ADDRESS_TIMEOUT = 2500
+const ADDRESS_TIMEOUT = 5000
 /** For opening a stream, and for identify. */
 const STREAM_TIMEOUT = 5000
 /** Streams of one protocol on one connection; the protocols above it bound their own further. */

@@ -5,6 +5,9 @@ import type { Standing } from './standing.ts'
 
 /** How long a joiner looks for members on the local network when those it knows do not answer, ms. */
 const DISCOVERY_TIME = 6000
+/** How often each is tried: one that is busy, or has just come up, may answer the next time. */
+const ROUNDS = 3
+const BETWEEN_ROUNDS = 300
 /** How long a start waits for a first connection, ms. */
 const FIRST_CONTACT = 5000
 
@@ -19,8 +22,11 @@ export async function joinByInvite(host: Host, standing: Standing, peers: string
   const discovered: { peer: string; addresses: string[] }[] = []
   const stopListening = host.onDiscovered((peer, addresses) => discovered.push({ peer, addresses }))
   try {
-    for (const [peer, addresses] of groupByPeer([...peers, ...standing.addresses])) {
-      if (await attempt(peer, addresses)) return
+    for (let round = 0; round < ROUNDS && !failures.some(error => error instanceof AdmissionError); round++) {
+      if (round > 0) await new Promise(resolve => setTimeout(resolve, BETWEEN_ROUNDS))
+      for (const [peer, addresses] of groupByPeer([...peers, ...standing.addresses])) {
+        if (await attempt(peer, addresses)) return
+      }
     }
     const end = performance.now() + (host.discovers ? DISCOVERY_TIME : 0)
     while (performance.now() < end) {
@@ -35,7 +41,7 @@ export async function joinByInvite(host: Host, standing: Standing, peers: string
   if (refusal !== undefined) throw refusal
   const tried = standing.addresses.join(', ') || 'none'
   throw new UnreachableError(`no member answers at the invite's addresses (${tried}); name one that runs with --peer`, {
-    cause: failures[0]
+    cause: failures.at(-1)
   })
 
   async function attempt(peer: string | undefined, addresses: string[]): Promise<boolean> {
