@@ -1,6 +1,7 @@
 import { FencedError, InvalidParametersError, MalformedError, OverloadedError } from '../../common/index.ts'
 import { encodeFrame, encodeId, FrameType, writeHeader } from './frames.ts'
 import { CHUNK_BYTES, HEADER_BYTES, MAX_ID_BYTES, MAX_REGIONS, SPARE_CHUNKS } from './limits.ts'
+import { copyBytes } from './memory.ts'
 
 /** A transfer this side offered. */
 interface Transfer {
@@ -102,7 +103,7 @@ export class Departures {
       const bytes = Math.min(CHUNK_BYTES, transfer.length - sent)
       const frame = this.#frameOf(HEADER_BYTES + bytes)
       writeHeader(frame, FrameType.chunk, transfer.handle!, sent, bytes)
-      frame.set(from.subarray(sent, sent + bytes), HEADER_BYTES)
+      copyBytes(from.subarray(sent, sent + bytes), frame, HEADER_BYTES)
       transfer.sent = sent + bytes
       if (transfer.sent === transfer.length) this.#ready.delete(transfer)
       return frame

@@ -51,6 +51,8 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
   readonly #callbacks = new Set<(channel: BulkChannel) => void>()
   /** Inbound streams not decided on, with their peers. */
   readonly #undecided = new Map<Wire, { peer: string; timer: NodeJS.Timeout }>()
+  /** Under which connection a wire runs. */
+  readonly #connections = new WeakMap<Wire, Connection>()
   #lanes: LaneListener | undefined
   #predicate: (peer: string) => boolean = () => false
   #lastAttempt = 0
@@ -123,19 +125,25 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
   }
 
   decided(wire: Wire): void {
-    const inbound = this.#undecided.get(wire)
-    if (!inbound) return
-    clearTimeout(inbound.timer)
-    this.#undecided.delete(wire)
-    if (!wire.ended && this.#options.lanes !== false) void this.#offerLane(wire)
+    this.#forget(wire)
+    const ip = ipOf(this.#connections.get(wire)?.remoteAddr)
+    wire.onOffer = offer => {
+      if (ip) connectLane(ip, offer).then(wire.receiveOver.bind(wire), () => {})
+    }
+    if (this.#options.lanes !== false) void this.#offerLane(wire)
   }
 
-  /** The acceptor of a channel takes the lane; both sides stay on the stream when that fails. */
+  /** Each side offers a lane to send over, and the other fetches it; a direction in which that fails stays on the stream. */
   async #offerLane(wire: Wire): Promise<void> {
     const loopback = this.#host.getMultiaddrs().every(address => ipOf(address)?.startsWith('127.'))
     this.#lanes ??= new LaneListener({ host: loopback ? '127.0.0.1' : undefined, ports: this.#options.ports })
-    const offer = await this.#lanes.offer(lane => wire.move(lane))
+    const offer = await this.#lanes.offer(lane => wire.sendOver(lane))
     if (offer) wire.control(encodeFrame(FrameType.offer, 0, 0, offer))
+  }
+
+  #forget(wire: Wire): void {
+    clearTimeout(this.#undecided.get(wire)?.timer)
+    this.#undecided.delete(wire)
   }
 
   empty(link: Link): void {
@@ -157,14 +165,6 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
             accept: voids => {
               accepted = true
               resolve()
-              const ip = ipOf(connection.remoteAddr)
-              wire.onOffer = offer => {
-                if (ip)
-                  connectLane(ip, offer).then(
-                    lane => wire.move(lane),
-                    () => {}
-                  )
-              }
               dialer.accepted(wire, voids)
             },
             refuse: reason => {
@@ -175,6 +175,7 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
           }),
           this.#options
         )
+        this.#connections.set(wire, connection)
         // the connection is the channel's own and ends with it
         wire.onEnd(error => (error ? connection.abort(error) : connection.close().catch(reason => connection.abort(reason))))
         signal.addEventListener('abort', () => accepted || wire.fail(signal.reason), { once: true })
@@ -226,6 +227,7 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
       }),
       this.#options
     )
+    this.#connections.set(wire, connection)
     let ofPeer = 0
     for (const other of this.#undecided.values()) if (other.peer === peer) ofPeer++
     if (this.#undecided.size >= MAX_UNDECIDED || ofPeer >= MAX_UNDECIDED_PER_PEER) {
@@ -240,7 +242,7 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
     timer.unref()
     this.#undecided.set(wire, { peer, timer })
     wire.onEnd(error => {
-      this.decided(wire)
+      this.#forget(wire)
       // an orderly end leaves the connection to its dialer
       if (error instanceof MalformedError) connection.abort(error)
     })
@@ -277,8 +279,8 @@ function parseCandidates(peer: string, candidates: string[]): Multiaddr[] {
 }
 
 /** The address of a plain TCP connection; undefined for any other. */
-function ipOf(address: Multiaddr): string | undefined {
-  const [network, transport] = address.getComponents()
+function ipOf(address: Multiaddr | undefined): string | undefined {
+  const [network, transport] = address?.getComponents() ?? []
   return (network?.name === 'ip4' || network?.name === 'ip6') && transport?.name === 'tcp' ? network.value : undefined
 }
 

@@ -37,7 +37,7 @@ export const FrameType = {
   mismatch: 11,
   /** A message: the body. */
   message: 12,
-  /** Acceptor: a faster connection may be made beside this one; the body says how. */
+  /** Sender: a faster connection may be made, on which frames from here then come; the body says how. */
   offer: 13,
   /** Last frame on this connection: what follows comes over the offered one. */
   moved: 14

@@ -1,6 +1,7 @@
 import { FencedError, InvalidParametersError, MalformedError, OverloadedError } from '../../common/index.ts'
 import { encodeFrame, encodeId, FrameType } from './frames.ts'
 import { MAX_ID_BYTES, MAX_REGIONS } from './limits.ts'
+import { copyBytes } from './memory.ts'
 
 /** A region named for the peer. */
 interface Region {
@@ -113,7 +114,7 @@ export class Landing {
       this.bytesDropped += piece.length
       return
     }
-    region.into.set(piece, region.received)
+    copyBytes(piece, region.into, region.received)
     region.received += piece.length
   }
 

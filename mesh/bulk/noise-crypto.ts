@@ -10,6 +10,8 @@ import {
 } from 'node:crypto'
 import { type ICryptoInterface, pureJsCrypto } from '@chainsafe/libp2p-noise'
 
+import { release } from './memory.ts'
+
 const CIPHER = 'chacha20-poly1305'
 const TAG_BYTES = 16
 const TAG = { authTagLength: TAG_BYTES } as const
@@ -113,12 +115,6 @@ function transform(cipher: Transform, source: Iterable<Uint8Array>, length: numb
     }
   }
   if (gathered > 0) put(scratch.subarray(0, gathered))
-}
-
-/** Free a buffer that nobody else holds, without waiting for the garbage collector. */
-function release(buffer: Uint8Array): void {
-  const memory = buffer.buffer as ArrayBuffer
-  if (memory.byteLength === buffer.length) memory.transfer(0)
 }
 
 function pieces(data: Bytes): Iterable<Uint8Array> {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { connect, createServer, type Server, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, createServer, type Server, type TLSSocket } from 'node:tls'
 import { MalformedError } from '../../common/index.ts'
 import { CHUNK_BYTES, LANE_TIMEOUT, MAX_UNDECIDED } from './limits.ts'
 import type { Pipe, PipeEvents } from './pipe.ts'
@@ -23,6 +23,8 @@ const TLS = {
 
 const TOKEN_BYTES = 16
 const KEY_BYTES = 32
+/** What is read at a time. */
+const READ_BYTES = 64 * 1024
 /** port, token, key */
 export const OFFER_BYTES = 2 + TOKEN_BYTES + KEY_BYTES
 
@@ -132,14 +134,27 @@ export class LaneListener {
 export async function connectLane(host: string, offer: Uint8Array): Promise<Pipe> {
   if (offer.length !== OFFER_BYTES) throw new MalformedError(`bulk: an offer of a lane has ${OFFER_BYTES} bytes, not ${offer.length}`)
   const bytes = Buffer.from(offer)
+  let pipe: SocketPipe | undefined
+  const buffer = Buffer.allocUnsafeSlow(READ_BYTES)
+  const early: Buffer[] = []
   const socket = connect({
     ...TLS,
     host,
     port: bytes.readUInt16LE(),
     pskCallback: () => ({ identity: bytes.subarray(2, 2 + TOKEN_BYTES).toString('hex'), psk: bytes.subarray(2 + TOKEN_BYTES) }),
     // the key says who answers
-    checkServerIdentity: () => undefined
-  })
+    checkServerIdentity: () => undefined,
+    // one buffer for all that comes, a third less work than a new one each time; Node has this for the connecting side only
+    onread: {
+      buffer,
+      callback(length: number) {
+        const piece = buffer.subarray(0, length)
+        if (pipe) return pipe.take(piece)
+        early.push(Buffer.from(piece))
+        return false
+      }
+    }
+  } as ConnectionOptions)
   try {
     await once(socket, 'secureConnect', { signal: AbortSignal.timeout(LANE_TIMEOUT) })
   } catch (error) {
@@ -147,20 +162,25 @@ export async function connectLane(host: string, offer: Uint8Array): Promise<Pipe
     socket.destroy()
     throw error
   }
-  return new SocketPipe(socket)
+  pipe = new SocketPipe(socket, early)
+  return pipe
 }
 
-/** A TLS socket as a pipe. */
+/** A TLS socket as a pipe; paused until `resume`. */
 class SocketPipe implements Pipe {
   readonly #socket: TLSSocket
   #events: PipeEvents | undefined
+  #paused = true
+  /** Came while paused. */
+  readonly #early: Uint8Array[]
+  #orderlyEnd = false
   #ended = false
 
-  constructor(socket: TLSSocket) {
+  constructor(socket: TLSSocket, early: Uint8Array[] = []) {
     this.#socket = socket
+    this.#early = early
     socket.setNoDelay(true)
     socket.pause()
-    // before anyone listens, an error shows as the socket's destruction
     socket.on('error', error => this.#end(error))
   }
 
@@ -175,11 +195,26 @@ class SocketPipe implements Pipe {
   start(events: PipeEvents): void {
     this.#events = events
     const socket = this.#socket
-    socket.on('data', piece => events.data(piece))
+    socket.on('data', piece => this.take(piece))
     socket.on('drain', () => events.writable())
-    socket.on('end', () => this.#end())
-    socket.on('close', () => this.#end(new Error('the connection was reset')))
+    socket.on('end', () => {
+      this.#orderlyEnd = true
+      if (this.#early.length === 0) this.#end()
+    })
+    socket.on('close', () => {
+      if (!this.#orderlyEnd) this.#end(new Error('the connection was reset'))
+    })
+    // 'data' has set it going
+    socket.pause()
     if (socket.destroyed) queueMicrotask(() => this.#end(socket.errored ?? new Error('the connection was reset')))
+  }
+
+  /** Something came. @returns whether more may come at once */
+  take(piece: Uint8Array): boolean {
+    if (this.#ended) return true
+    if (this.#paused) this.#early.push(Uint8Array.from(piece))
+    else this.#events?.data(piece)
+    return !this.#paused
   }
 
   write(bytes: Uint8Array, released?: (bytes: Uint8Array) => void): void {
@@ -188,11 +223,16 @@ class SocketPipe implements Pipe {
   }
 
   pause(): void {
+    this.#paused = true
     this.#socket.pause()
   }
 
   resume(): void {
-    this.#socket.resume()
+    this.#paused = false
+    while (this.#early.length > 0 && !this.#paused) this.#events?.data(this.#early.shift()!)
+    if (this.#paused) return
+    if (this.#orderlyEnd) this.#end()
+    else this.#socket.resume()
   }
 
   async close(options: { signal?: AbortSignal } = {}): Promise<void> {
@@ -200,6 +240,8 @@ class SocketPipe implements Pipe {
     if (this.#socket.closed) return
     const closed = once(this.#socket, 'close', options)
     this.#socket.end()
+    // what still comes is for nobody; it must be read for the end behind it to be seen
+    this.#socket.resume()
     await closed
   }
 

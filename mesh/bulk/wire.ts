@@ -54,8 +54,9 @@ export class Wire {
   readonly #silenceTimeout: number
   readonly #parser: FrameParser
   readonly #first: Pipe
-  /** The pipe that replaced the first one. */
-  #lane: Pipe | undefined
+  /** The pipes that replaced the first one, one for each direction. */
+  #outLane: Pipe | undefined
+  #inLane: Pipe | undefined
   /** Where frames go. */
   #output: Pipe
   /** Where frames come from. */
@@ -99,9 +100,9 @@ export class Wire {
     return this.#ended
   }
 
-  /** Whether frames go and come over a lane. */
+  /** Whether frames go and come over lanes. */
   get moved(): boolean {
-    return this.#lane !== undefined && this.#input === this.#lane
+    return this.#output !== this.#first && this.#input !== this.#first
   }
 
   /** Call `callback` once when the wire has ended, after its sink was told. */
@@ -110,20 +111,31 @@ export class Wire {
   }
 
   /**
-   * Go over to `lane`, between two frames: `moved` is the last one on the first pipe, in each direction, which then stays open and
-   * idle. Each side does this as soon as it has the lane, and reads from it once the peer's `moved` has come.
+   * Send over `lane` from the next frame on: `moved` is the last one on the first pipe, which stays open, and idle in this direction.
    */
-  move(lane: Pipe): void {
-    if (this.#ended || this.#closing || this.#lane) {
+  sendOver(lane: Pipe): void {
+    if (this.#ended || this.#closing || this.#outLane) {
       lane.abort(new Error('not wanted any more'))
       return
     }
     this.#write(encodeFrame(FrameType.moved))
-    this.#lane = this.#output = lane
+    this.#outLane = this.#output = lane
+    this.#start(lane)
+    // nothing comes, but the end is seen only by who reads
+    lane.resume()
+    this.wake()
+  }
+
+  /** Read from `lane` what follows the peer's `moved`, be that here already or still to come. */
+  receiveOver(lane: Pipe): void {
+    if (this.#ended || this.#closing || this.#inLane) {
+      lane.abort(new Error('not wanted any more'))
+      return
+    }
+    this.#inLane = lane
     lane.pause()
     this.#start(lane)
     if (this.#inputMoved) this.#readLane()
-    this.wake()
   }
 
   /** Queue a control frame. */
@@ -182,8 +194,9 @@ export class Wire {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true })
         this.wake()
       })
-      // the lane first: the peer must have read what came over it before it sees the stream end
-      await this.#lane?.close({ signal })
+      // the lane first: the peer must have read what came over it before it sees the others end
+      await this.#outLane?.close({ signal })
+      await this.#inLane?.close({ signal })
       await this.#first.close({ signal })
     } catch (error) {
       this.#abortPipes(error as Error)
@@ -225,7 +238,7 @@ export class Wire {
     if (type === FrameType.moved) {
       if (this.#inputMoved) throw new MalformedError(`bulk: ${this.#peer} moved to another lane twice`)
       this.#inputMoved = true
-      if (this.#lane) this.#readLane()
+      if (this.#inLane) this.#readLane()
     } else if (type === FrameType.offer) {
       const { onOffer } = this
       this.onOffer = undefined
@@ -237,21 +250,26 @@ export class Wire {
   }
 
   #readLane(): void {
-    this.#input = this.#lane!
+    this.#input = this.#inLane!
     if (!this.#paused) this.#input.resume()
   }
 
+  #pipes(): Pipe[] {
+    return [this.#first, this.#outLane, this.#inLane].filter(pipe => pipe !== undefined)
+  }
+
   #abortPipes(error: Error): void {
-    this.#first.abort(error)
-    this.#lane?.abort(error)
+    for (const pipe of this.#pipes()) pipe.abort(error)
   }
 
   #onPipeEnd(error: Error | undefined, ended: Pipe): void {
     const foreign = error && !(error instanceof GradmeshError)
     const reason = foreign ? new UnreachableError(lost(this.#peer, error.message), { cause: error }) : error
-    const other = ended === this.#first ? this.#lane : this.#first
-    if (reason) other?.abort(reason)
-    else other?.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT) }).catch(late => other.abort(late))
+    for (const pipe of this.#pipes()) {
+      if (pipe === ended) continue
+      if (reason) pipe.abort(reason)
+      else pipe.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT) }).catch(late => pipe.abort(late))
+    }
     this.#finish(reason)
   }
 

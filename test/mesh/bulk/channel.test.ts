@@ -3,7 +3,7 @@ import { createRng, shuffle } from '../../../common/index.ts'
 import { FrameType } from '../../../mesh/bulk/frames.ts'
 import { CHUNK_BYTES, MAX_QUEUED_MESSAGES, MAX_REGIONS } from '../../../mesh/bulk/limits.ts'
 import { pattern, until } from './hosts.ts'
-import { channelPair, hostilePair } from './memory-pipe.ts'
+import { allSteps, channelPair, hostilePair, type Step } from './memory-pipe.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 t.comment('seed', seed)
@@ -67,8 +67,8 @@ t.test('a channel goes over to another lane in the middle of everything, whichev
       }
       right.message(Uint8Array.of(i))
     }
-    const order: ('left' | 'right' | 'wait')[] = Array.from({ length: rng.int(12) }, () => 'wait')
-    const lanes = await move(shuffle([...order, 'left', 'right'], rng))
+    const waits: Step[] = Array.from({ length: rng.int(12) }, () => 'wait')
+    const lanes = await move(shuffle([...waits, ...allSteps], rng))
     await Promise.all(work)
     right.message(Uint8Array.of(10))
     await until(() => got.length === 11)
@@ -82,7 +82,8 @@ t.test('a channel goes over to another lane in the middle of everything, whichev
     await right.close()
     await until(() => left.ended)
     t.equal(got.at(-1), 11)
-    t.ok(lanes.leftLane.ended && lanes.rightLane.ended && leftPipe.ended && rightPipe.ended)
+    const all = [...Object.values(lanes), leftPipe, rightPipe]
+    await until(() => all.every(pipe => pipe.ended))
   }
 })
 
@@ -363,12 +364,12 @@ t.test('closing rejects what is under way, lets messages leave, and tells the ot
 
 t.test('a lane that breaks ends the channel; one that comes too late is not used', async t => {
   const { left, right, leftPipe, rightPipe, move } = channelPair()
-  const { leftLane } = await move(['left', 'right', 'wait', 'wait', 'wait'])
-  const late = await move(['left', 'right'])
-  t.ok(late.leftLane.ended && late.rightLane.ended)
+  const { leftIn } = await move([...allSteps, 'wait', 'wait', 'wait'])
+  const late = await move(allSteps)
+  t.ok(Object.values(late).every(pipe => pipe.ended))
   await Promise.all([left.send('x', new Uint8Array(5)), right.receive('x', new Uint8Array(5))])
   const waiting = settled(left.receive('y', new Uint8Array(5)))
-  leftLane.end(new Error('connection reset'))
+  leftIn.end(new Error('connection reset'))
   t.equal(await waiting, 'UnreachableError')
   await until(() => right.ended)
   t.ok(leftPipe.ended && rightPipe.ended)

@@ -120,6 +120,10 @@ export function pipePair(rng?: Rng): [MemoryPipe, MemoryPipe] {
   return [a, b]
 }
 
+/** One step of going over to lanes; `wait` is a turn of the event loop. */
+export type Step = 'left sends' | 'right receives' | 'right sends' | 'left receives' | 'wait'
+export const allSteps: Step[] = ['left sends', 'right receives', 'right sends', 'left receives']
+
 const nobody = { frame() {}, chunkStart() {}, chunkBytes() {}, chunkEnd() {}, end() {} }
 
 /** Two channels over a connection within this process. */
@@ -129,15 +133,18 @@ export function channelPair(rng?: Rng, options?: WireOptions) {
   const rightWire = new Wire('left', rightPipe, nobody, options)
   const left = new StreamChannel('right', leftWire)
   const right = new StreamChannel('left', rightWire)
-  /** Give both ends a lane, in turns of the event loop that `order` says. */
-  const move = async (order: ('left' | 'right' | 'wait')[]) => {
-    const [leftLane, rightLane] = pipePair(rng)
-    for (const end of order) {
-      if (end === 'left') leftWire.move(leftLane)
-      else if (end === 'right') rightWire.move(rightLane)
+  /** Give both ends a lane for each direction, in the order of `steps`. */
+  const move = async (steps: Step[]) => {
+    const [leftOut, rightIn] = pipePair(rng)
+    const [rightOut, leftIn] = pipePair(rng)
+    for (const step of steps) {
+      if (step === 'left sends') leftWire.sendOver(leftOut)
+      else if (step === 'right receives') rightWire.receiveOver(rightIn)
+      else if (step === 'right sends') rightWire.sendOver(rightOut)
+      else if (step === 'left receives') leftWire.receiveOver(leftIn)
       else await new Promise(resolve => setImmediate(resolve))
     }
-    return { leftLane, rightLane }
+    return { leftOut, rightIn, rightOut, leftIn }
   }
   return { left, right, leftPipe, rightPipe, move }
 }
