@@ -308,7 +308,7 @@ export class AsynchronousSession {
     if (!this.#evaluates() || epoch === this.#ledger.ledger.spec.epochs - 1) return
     this.#announce(epoch)
     const { step } = run.progress
-    reporter.evaluation(epoch, step, await run.evaluate(run.arenas.parameters, this.#ended.signal))
+    reporter.evaluation(epoch, step, await reporter.evaluate(run.arenas.parameters, this.#ended.signal))
     await reporter.checkpoint(this.checkpoint())
   }
 
@@ -344,9 +344,9 @@ export class AsynchronousSession {
         signal,
         logger
       })
-      const evaluation = await run.evaluate(model.mean, signal)
+      const evaluation = await reporter.evaluate(model.mean, signal)
       let worst = evaluation.accuracy
-      for (const local of model.locals) worst = Math.min(worst, (await run.evaluate(local, signal)).accuracy)
+      for (const local of model.locals) worst = Math.min(worst, (await reporter.evaluate(local, signal)).accuracy)
       const { epochs } = this.#ledger.ledger.spec
       for (let epoch = 0; epoch < epochs; epoch++) this.#announce(epoch)
       reporter.evaluation(epochs - 1, run.progress.step, evaluation, worst)

@@ -1,6 +1,8 @@
 import type { Logger } from '../../../common/index.ts'
+import type { Handle } from '../../runtime/index.ts'
 import type { JobEvent } from '../service-types.ts'
 import type { Evaluation, TrainerNotice } from './definition.ts'
+import type { EvaluatorCalls } from './evaluator.ts'
 import type { TrainingRun } from './run.ts'
 
 /** Most events kept while the node does not take them. */
@@ -25,6 +27,7 @@ export interface AppliedStep {
 /** Turns what happens in a trainer into events for its node, in batches, and writes what the job leaves behind. */
 export class Reporter {
   readonly #run: TrainingRun
+  readonly #evaluator: Handle<EvaluatorCalls>
   readonly #self: string
   readonly #send: (notice: TrainerNotice) => Promise<unknown>
   readonly #initial: () => Promise<void>
@@ -39,6 +42,7 @@ export class Reporter {
 
   constructor(init: {
     run: TrainingRun
+    evaluator: Handle<EvaluatorCalls>
     self: string
     send(notice: TrainerNotice): Promise<unknown>
     /** Brings the run to the state its job begins with. */
@@ -46,6 +50,7 @@ export class Reporter {
     logger: Logger
   }) {
     this.#run = init.run
+    this.#evaluator = init.evaluator
     this.#self = init.self
     this.#send = init.send
     this.#initial = init.initial
@@ -54,6 +59,11 @@ export class Reporter {
 
   initial(): Promise<void> {
     return this.#initial()
+  }
+
+  /** Scores parameters on the test split. */
+  evaluate(parameters: Float32Array, signal: AbortSignal): Promise<Evaluation> {
+    return this.#evaluator.call('evaluate', parameters, { signal })
   }
 
   computed(ms: number): void {
@@ -121,7 +131,7 @@ export class Reporter {
 
   /** Writes the trained model and tells the node that the run is over. */
   async finish(parameters: Float32Array, evaluation: Evaluation): Promise<void> {
-    const model = await this.#run.exportModel(parameters, evaluation)
+    const model = await this.#evaluator.call('exportModel', { parameters, evaluation })
     await this.#send({ type: 'files', names: [model] })
     await this.#flushing
     const { step } = this.#run.progress

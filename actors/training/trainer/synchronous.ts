@@ -264,7 +264,7 @@ export class SynchronousSession {
     if (over !== undefined) reporter.epoch(over.epoch, over.committed, 0)
     // A generation that begins at the very end has its evaluator score the model again: the last one may have died before it did.
     if (over !== undefined || finished) {
-      const evaluation = await run.evaluate(run.arenas.parameters, this.#ended.signal)
+      const evaluation = await reporter.evaluate(run.arenas.parameters, this.#ended.signal)
       reporter.evaluation(run.progress.epoch - 1, run.progress.step, evaluation)
       if (due || finished) await reporter.checkpoint({ generation: this.group.generation, strategy: { name: this.group.algorithm } })
       if (finished) await reporter.finish(run.arenas.parameters, evaluation)

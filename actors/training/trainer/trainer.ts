@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createRng, FencedError, GradmeshError, type Logger, MalformedError, systemClock } from '../../../common/index.ts'
 import { type BulkEndpoint, createBulkEndpoint } from '../../../mesh/bulk/index.ts'
 import { createHost, createIdentity, type Host, savedAuthority } from '../../../mesh/index.ts'
-import type { Handle, ProcessContext } from '../../runtime/index.ts'
+import { type Handle, host, type ProcessContext } from '../../runtime/index.ts'
 import { Job, Node } from '../actors.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import type { EnrolReply, JobCalls } from '../job/definition.ts'
@@ -11,6 +11,7 @@ import { type GroupRecord, groupRecord, type JobRecord, jobRecord, type Progress
 import type { NodeCalls } from '../node/definition.ts'
 import { AsynchronousSession } from './asynchronous.ts'
 import type { FrozenState, TrainerInit, TrainerNotice, TrainerState } from './definition.ts'
+import { evaluatorOn } from './evaluator.ts'
 import { Peers, pause } from './peers.ts'
 import { Reporter } from './reporter.ts'
 import { TrainingRun } from './run.ts'
@@ -142,6 +143,7 @@ export class Trainer {
     })
     this.#reporter = new Reporter({
       run,
+      evaluator: host(evaluatorOn(run), this.#record.job, this.#self, this.#logger),
       self: this.#self,
       logger: this.#logger,
       send: notice => this.#notice(notice),
