@@ -1,7 +1,7 @@
 /**
  * Speed of the bulk channel between two processes on loopback, each a libp2p host of its own as a trainer has.
  *
- *   node bench/bulk.ts [--sizes 1,4,26,100] [--repeats 7] [--over tls|noise|noise-default] [--json]
+ *   node bench/bulk.ts [--sizes 1,4,26,100] [--repeats 7] [--over tls|noise] [--json]
  *
  * One way: A sends. Both ways: each sends to the other, as in a ring; the figure is the sum. GB are 10⁹ bytes. CPU is user and system
  * time of both processes together. Delay is the event loop's, the worse of the two processes, at a resolution of 1 ms.
@@ -16,7 +16,6 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { type BulkChannel, createBulkEndpoint } from '../mesh/bulk/index.ts'
-import { noiseCrypto } from '../mesh/bulk/noise-crypto.ts'
 
 const { values } = parseArgs({
   options: {
@@ -46,7 +45,7 @@ function createHost(): Promise<Libp2p> {
   return createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
-    connectionEncrypters: [values.over === 'noise-default' ? noise() : noise({ crypto: noiseCrypto })],
+    connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     connectionMonitor: { enabled: false }
   })

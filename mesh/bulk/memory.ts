@@ -5,12 +5,3 @@
 export function copyBytes(source: Uint8Array, target: Uint8Array, at: number): void {
   Buffer.prototype.copy.call(source, target, at)
 }
-
-/**
- * Free a buffer that nobody else holds, without waiting for the garbage collector: at hundreds of megabytes a second, waiting means
- * that every buffer is memory touched for the first time, and a full collection many times a second.
- */
-export function release(buffer: Uint8Array): void {
-  const memory = buffer.buffer
-  if (memory instanceof ArrayBuffer && memory.byteLength === buffer.length) memory.transfer(0)
-}

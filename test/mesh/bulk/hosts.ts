@@ -1,4 +1,4 @@
-import { type ICryptoInterface, noise } from '@chainsafe/libp2p-noise'
+import { noise } from '@chainsafe/libp2p-noise'
 import type { Libp2p } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
@@ -6,11 +6,11 @@ import { createLibp2p } from 'libp2p'
 import { type BulkChannel, type BulkEndpoint, type BulkEndpointOptions, createBulkEndpoint } from '../../../mesh/bulk/index.ts'
 
 /** A plain host on loopback: TCP, Noise, yamux, and none of libp2p's limits that a test would run into. */
-export function createTestHost(crypto?: ICryptoInterface): Promise<Libp2p> {
+export function createTestHost(): Promise<Libp2p> {
   return createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
-    connectionEncrypters: [noise({ crypto })],
+    connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     connectionManager: { inboundConnectionThreshold: 10_000, maxIncomingPendingConnections: 1000 },
     connectionMonitor: { enabled: false }
