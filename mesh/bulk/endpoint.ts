@@ -155,7 +155,6 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
     const connection = await this.#open(peer, parseCandidates(peer, candidates), signal)
     let accepted = false
     try {
-      await this.#options.admitted?.(connection)
       const stream = await this.#newStream(peer, connection, signal)
       await new Promise<void>((resolve, reject) => {
         const wire: Wire = new Wire(
