@@ -15,18 +15,17 @@ import {
 } from './limits.ts'
 import { type Dialer, Link, type LinkContext, refuse } from './link.ts'
 import { StreamPipe } from './pipe.ts'
+import { shield } from './shield.ts'
 import { connectLane, LaneListener } from './tls-lane.ts'
 import { Wire, type WireOptions } from './wire.ts'
 
 /** Settings of an endpoint; the defaults are in `limits.ts`. */
 export interface BulkEndpointOptions extends WireOptions {
-  /** Resolves once both ends of a new connection may speak; rejects with AdmissionError. @default at once */
-  admitted?(connection: Connection): Promise<unknown>
   /** Time a stream of a peer may stay undecided, ms: not yet allowed, or a dial of our own to the same peer under way. @default 15000 */
   undecidedTimeout?: number
   /** Time a dial may take until the peer has accepted, ms. @default 20000 */
   connectTimeout?: number
-  /** Resolves when both ends of a connection that was dialed have admitted each other: `host.admission` of a mesh host. */
+  /** Resolves once both ends of a dialed connection have admitted each other: `host.admission` of a mesh host. @default at once */
   admitted?(connection: Connection): Promise<unknown>
   /** Move channels from their libp2p stream to a TLS 1.3 connection beside it, see `tls-lane.ts`. @default true */
   lanes?: boolean
@@ -121,16 +120,17 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
   }
 
   opened(channel: BulkChannel): void {
-    for (const callback of [...this.#callbacks]) callback(channel)
+    for (const callback of [...this.#callbacks]) shield(() => callback(channel))
   }
 
   decided(wire: Wire): void {
     this.#forget(wire)
+    const lanes = this.#options.lanes !== false
     const ip = ipOf(this.#connections.get(wire)?.remoteAddr)
     wire.onOffer = offer => {
-      if (ip) connectLane(ip, offer).then(wire.receiveOver.bind(wire), () => {})
+      if (lanes && ip) connectLane(ip, offer).then(wire.receiveOver.bind(wire), () => {})
     }
-    if (this.#options.lanes !== false) void this.#offerLane(wire)
+    if (lanes) void this.#offerLane(wire)
   }
 
   /** Each side offers a lane to send over, and the other fetches it; a direction in which that fails stays on the stream. */

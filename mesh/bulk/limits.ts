@@ -64,7 +64,7 @@ export const HEARTBEAT_INTERVAL = 3_000
 export const SILENCE_TIMEOUT = 20_000
 
 /** Time in which an offered lane must be made, ms. */
-export const LANE_TIMEOUT = 5_000
+export const LANE_TIMEOUT = 15_000
 
 /** Buffers of one chunk that a channel keeps for the next ones. */
 export const SPARE_CHUNKS = 4

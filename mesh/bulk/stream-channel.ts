@@ -4,6 +4,7 @@ import { Departures } from './departures.ts'
 import { decodeId, encodeFrame, FrameType } from './frames.ts'
 import { Landing } from './landing.ts'
 import { MAX_MESSAGE_BYTES, MAX_QUEUED_MESSAGE_BYTES, MAX_QUEUED_MESSAGES } from './limits.ts'
+import { shield } from './shield.ts'
 import type { Wire, WireSink } from './wire.ts'
 
 /** The `stream` implementation of BulkChannel: frames over an encrypted stream. Takes over an accepted wire. */
@@ -209,16 +210,5 @@ export class StreamChannel implements BulkChannel, WireSink {
 
   #deliver(body: Uint8Array): void {
     for (const callback of [...this.#messageCallbacks]) shield(() => callback(body))
-  }
-}
-
-/** Run a callback of the caller's; what it throws is its own affair and surfaces as an uncaught exception, not as a broken channel. */
-function shield(callback: () => void): void {
-  try {
-    callback()
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error
-    })
   }
 }
