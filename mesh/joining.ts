@@ -9,7 +9,7 @@ const DISCOVERY_TIME = 6000
 const ROUNDS = 3
 const BETWEEN_ROUNDS = 300
 /** How long a start waits for a first connection, ms. */
-const FIRST_CONTACT = 5000
+const FIRST_CONTACT = 3000
 
 /**
  * Dials those that may admit us, one after another, then whoever is on the local network.
