@@ -2,7 +2,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -16,6 +15,7 @@ import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { CallOptions, JobEvent, JobFile, JobSpec, NodeService } from '../actors/training/service-types.ts'
 import { InvalidParametersError, MalformedError } from '../common/index.ts'
+import { makeFolder } from './make-folder.ts'
 
 const CONFIG = 'config.json'
 const METRICS = 'metrics.jsonl'
@@ -56,7 +56,7 @@ export class RunFolder {
    * @throws InvalidParametersError when it cannot be written, or holds another run
    */
   static create(path: string, of: { job?: string } = {}): RunFolder {
-    const made = wrap(path, () => mkdirSync(path, { recursive: true }))
+    const made = wrap(path, () => makeFolder(path))
     if (existsSync(join(path, CONFIG)) && (of.job === undefined || readConfig(path).job !== of.job)) {
       throw new InvalidParametersError(`${path} holds another run; give an empty --out, or continue that run with --resume ${path}`)
     }
@@ -116,7 +116,7 @@ export class RunFolder {
 
   async #fetch(service: NodeService, job: string, file: JobFile, options: CallOptions): Promise<void> {
     const path = join(this.path, ...safeParts(file.name))
-    wrap(this.path, () => mkdirSync(dirname(path), { recursive: true }))
+    wrap(this.path, () => makeFolder(dirname(path)))
     const temporary = `${path}.${process.pid}.tmp`
     const handle = await open(temporary, 'w', 0o644)
     try {

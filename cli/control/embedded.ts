@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { NodeService } from '../../actors/training/service-types.ts'
+import { makeFolder } from '../make-folder.ts'
 import { ControlClient } from './client.ts'
 import { EMBEDDED, socketPath } from './protocol.ts'
 import { type ControlServer, serveControl } from './server.ts'
@@ -12,11 +13,11 @@ import { type ControlServer, serveControl } from './server.ts'
  * @param base - where the state folders of this user's nodes are
  */
 export async function serveEmbedded(base: string, service: NodeService): Promise<ControlServer> {
-  mkdirSync(base, { recursive: true, mode: 0o700 })
+  makeFolder(base, 0o700)
   const left = readdirSync(base).filter(name => EMBEDDED.test(name))
   await Promise.all(left.map(name => removeDead(join(base, name))))
   const folder = join(base, `embedded-${process.pid}`)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder, 0o700)
   const server = await serveControl({ folder, service })
   return {
     path: server.path,

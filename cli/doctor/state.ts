@@ -1,13 +1,14 @@
-import { accessSync, constants, mkdirSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { socketPath } from '../control/protocol.ts'
+import { makeFolder } from '../make-folder.ts'
 import type { Finding, Machine } from './finding.ts'
 
 /** The folder that holds the state of this user's nodes. */
 export async function checkState({ stateBase }: Machine): Promise<Finding[]> {
   const mend = 'set XDG_STATE_HOME to a short path that you may write, or give --state-dir'
   try {
-    mkdirSync(stateBase, { recursive: true, mode: 0o700 })
+    makeFolder(stateBase, 0o700)
     accessSync(stateBase, constants.W_OK)
     // As long as the names get that nodes take by themselves.
     socketPath(join(stateBase, 'embedded-4194304'))

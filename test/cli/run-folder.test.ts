@@ -93,6 +93,8 @@ t.test('a folder that holds another run, or cannot be written, is refused', asyn
   writeFileSync(file, '')
   t.throws(() => RunFolder.create(file), { ...wrong, message: /not a folder/ })
   t.throws(() => RunFolder.create(join(file, 'below')), { ...wrong, message: /cannot be written/ })
+  // A file system that says of a folder's existing parent that it is missing.
+  if (existsSync('/proc/self')) t.throws(() => RunFolder.create('/proc/gradmesh/below'), { ...wrong, message: /cannot be written/ })
 })
 
 t.test('a run that never began leaves nothing', async t => {
