@@ -108,6 +108,7 @@ export function onForget(s: AgreementState, key: string, out: AgreementEffect[])
   s.held -= heldBy(s.registers.get(key))
   if (!s.registers.delete(key)) return
   s.reporting.delete(key)
+  for (const [id, { message }] of s.waiting) if (message.key === key) s.waiting.delete(id)
   out.push({ type: 'erase', key })
 }
 

@@ -1,5 +1,5 @@
 import type { Env } from '../../common/index.ts'
-import { declareDead, forget, merge, notify, send, spread } from './merge-core.ts'
+import { declareDead, forget, merge, notify, outlive, send, spread } from './merge-core.ts'
 import { askRelays, onAck, onAsk, onHint, onNack, onVerdict, probeRound, riders } from './probing-core.ts'
 import { compareLife } from './record.ts'
 import {
@@ -50,10 +50,8 @@ export function membershipStep(s: MembershipState, event: MembershipEvent, env: 
       onHint(s, event.peer, env, out)
       break
     case 'addresses':
-      changing(s, s.self, () => {
-        s.self.addresses = event.addresses
-        s.self.incarnation++
-      })
+      s.self.addresses = event.addresses
+      outlive(s, s.self)
       spread(s, s.self, env, out)
       break
     case 'leave':

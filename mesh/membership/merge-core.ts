@@ -54,18 +54,22 @@ function hearOfSelf(s: MembershipState, record: MemberRecord, from: string, env:
   const order = compareLife(record, self)
   if (order < 0 || (order === 0 && record.state === 'alive')) return
   if (record.state === 'left' && record.epoch < self.epoch) return
-  changing(s, self, () => {
-    if (record.epoch > self.epoch || record.state === 'left' || record.incarnation >= MAX_INCARNATION) {
-      // an earlier life with a clock that ran ahead of ours
-      self.epoch = Math.min(MAX_EPOCH, record.epoch + 1)
-      self.incarnation = 0
-    } else {
-      self.incarnation = record.incarnation + 1
-    }
-  })
+  // (an earlier life with a clock that ran ahead of ours, or words nobody should say of us)
+  if (record.epoch > self.epoch || record.state === 'left') outlive(s, { epoch: record.epoch, incarnation: MAX_INCARNATION })
+  else outlive(s, record)
   if (record.state !== 'alive') s.health = Math.min(s.settings.healthMax, s.health + 1)
   spread(s, self, env, out)
   send(s, from, { kind: 'news', records: [recordOf(self, true)] }, out)
+}
+
+/** This node's next moment of life after `moment`. */
+export function outlive(s: MembershipState, moment: { epoch: number; incarnation: number }): void {
+  const { self } = s
+  changing(s, self, () => {
+    const spent = moment.incarnation >= MAX_INCARNATION
+    self.epoch = spent ? Math.min(MAX_EPOCH, moment.epoch + 1) : moment.epoch
+    self.incarnation = spent ? 0 : moment.incarnation + 1
+  })
 }
 
 function takeIn(s: MembershipState, record: MemberRecord, env: Env, out: MembershipEffect[]): void {
