@@ -1,4 +1,4 @@
-import type { JobEvent, JobStatus, NodeService } from '../actors/training/service-types.ts'
+import { isFinal, type JobEvent, type JobStatus, type NodeService } from '../actors/training/service-types.ts'
 import { hash32, UnreachableError } from '../common/index.ts'
 import { createView, type JobView, observe, progressLine } from './terminal/job-view.ts'
 import type { Output } from './terminal/output.ts'
@@ -32,8 +32,11 @@ export async function showJob({ output, onEvent, ...init }: ShowJobInit): Promis
   for await (const event of followJob(init)) {
     onEvent?.(event)
     output.record(event)
-    for (const { text, live } of observe(view, event)) if (live || !output.live) output.line(text)
-    output.setLive(progressLine(view))
+    const lines = observe(view, event)
+    // The live line stands below what is printed, so it has to know first; the job's end is printed below it.
+    if (event.type === 'state' && isFinal(event.state)) output.endLive()
+    else output.setLive(progressLine(view))
+    for (const { text, live } of lines) if (live || !output.live) output.line(text)
   }
   output.endLive()
   return view
