@@ -1,5 +1,6 @@
 import type { World } from './context.ts'
 import { INTERRUPTED, run } from './program.ts'
+import { isRelaunched } from './relaunch.mjs'
 
 /** Signals that ask a process to end. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -40,7 +41,8 @@ function world(): World {
 
 function onInterrupt(handler: () => void): () => void {
   let last = Number.NEGATIVE_INFINITY
-  const echo = process.env['GRADMESH_RELAUNCHER'] !== undefined || process.env['npm_lifecycle_event'] !== undefined ? ECHO : 0
+  const wrapped = isRelaunched() || /\bmesh\b/.test(process.env['npm_lifecycle_script'] ?? '')
+  const echo = wrapped ? ECHO : 0
   const listener = () => {
     const now = performance.now()
     if (now - last < echo) return
