@@ -15,7 +15,7 @@ import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { CallOptions, JobEvent, JobFile, JobSpec, NodeService } from '../actors/training/service-types.ts'
 import { InvalidParametersError, MalformedError } from '../common/index.ts'
-import { makeFolder } from './make-folder.ts'
+import { makeFolder } from '../mesh/state/index.ts'
 
 const CONFIG = 'config.json'
 const METRICS = 'metrics.jsonl'

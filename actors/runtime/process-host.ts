@@ -105,7 +105,9 @@ export class ProcessHost {
     child.stderr?.on('data', log)
     child.on('error', error => logger.error(`cannot start a process: ${error.message}`))
     child.once('close', (code, signal) => {
-      const reason = `the process of ${actor}/${key} ended (${signal ?? `exit code ${code}`})${tail.length > 0 ? `: ${tail[tail.length - 1]}` : ''}`
+      // What an uncaught error says, before the trailer that Node prints after it.
+      const last = tail.findLast(line => /error/i.test(line)) ?? tail.at(-1)
+      const reason = `the process of ${actor}/${key} ended (${signal ?? `exit code ${code}`})${last === undefined ? '' : `: ${last.slice(0, 500)}`}`
       this.#child = undefined
       this.#up = false
       this.#peer = undefined

@@ -1,7 +1,7 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { NodeService } from '../../actors/training/service-types.ts'
-import { makeFolder } from '../make-folder.ts'
+import { makeFolder } from '../../mesh/state/index.ts'
 import { ControlClient } from './client.ts'
 import { EMBEDDED, socketPath } from './protocol.ts'
 import { type ControlServer, serveControl } from './server.ts'

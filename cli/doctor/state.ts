@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
+import { makeFolder } from '../../mesh/state/index.ts'
 import { socketPath } from '../control/protocol.ts'
-import { makeFolder } from '../make-folder.ts'
 import type { Finding, Machine } from './finding.ts'
 
 /** The folder that holds the state of this user's nodes. */

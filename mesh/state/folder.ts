@@ -1,7 +1,8 @@
-import { chmodSync, mkdirSync, statSync } from 'node:fs'
+import { chmodSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { InUseError, InvalidParametersError } from '../../common/index.ts'
+import { makeFolder } from './make-folder.ts'
 import { type KeyValue, Store } from './store.ts'
 
 /** Nodes that one machine may run under {@link openFirstFree}. */
@@ -45,7 +46,7 @@ export function stateBase(environment: NodeJS.ProcessEnv = process.env): string 
 export function openState(directory: string = join(stateBase(), DEFAULT_NAME)): State {
   const path = resolve(directory)
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeFolder(path, 0o700)
     if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o700)
   } catch (error) {
     throw new InvalidParametersError(`the state folder ${path} cannot be used: ${(error as Error).message}`, { cause: error })

@@ -13,4 +13,5 @@
  * state.close()
  */
 export { type FirstFree, openFirstFree, openState, type State, stateBase } from './folder.ts'
+export { makeFolder } from './make-folder.ts'
 export type { KeyValue } from './store.ts'

@@ -118,12 +118,12 @@ export class LocalTrainers {
     job.add({ type: 'log', level: 'warn', message: reason, node: this.#init.mesh.peer })
     const { trainer } = local
     local.trainer = undefined
-    if (trainer !== undefined) {
-      // A job whose actor does not hear it now misses the trainer's signs of life a little later.
-      const told = this.#init.runtime.at(Job, job.record.job).call('gone', trainer)
-      told.catch(() => {})
-    }
-    if (final) void this.dismiss(job, slot)
+    const actor = this.#init.runtime.at(Job, job.record.job)
+    // A job whose actor does not hear it now misses the trainer's signs of life a little later.
+    if (trainer !== undefined) actor.call('gone', trainer).catch(() => {})
+    if (!final) return
+    // Given up: the job is told that this slot cannot serve it, so that it fails with the reason where no other can.
+    void this.dismiss(job, slot).then(() => actor.call('unfit', { slot, reason }).catch(() => {}))
   }
 
   #publishFree(): void {
