@@ -5,7 +5,6 @@ import type { Host } from '../../../mesh/host.ts'
 import type { Control } from '../../../mesh/index.ts'
 import { failure, pair, until } from '../fixtures.ts'
 
-const _ECHO = '/test/echo/1.0.0'
 const none = new Uint8Array(0)
 
 interface Sides {
