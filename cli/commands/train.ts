@@ -140,9 +140,8 @@ async function prepare(context: Context, flags: TrainFlags): Promise<{ spec: Job
 }
 
 async function checkModel(model: string): Promise<void> {
-  const { modelNames } = await import('../../models/index.ts')
-  if ((modelNames as readonly string[]).includes(model)) return
-  throw new InvalidParametersError(`there is no model '${model.slice(0, 100)}'; choose one of ${modelNames.join(', ')}`)
+  const { parseModelName } = await import('../../actors/training/index.ts')
+  parseModelName(model)
 }
 
 /** `runs/lenet-digits-20260131-235959`. */

@@ -1,5 +1,5 @@
 import { InvalidParametersError } from '../../../common/index.ts'
-import { buildModel, type Graph, modelNames } from '../../../models/index.ts'
+import { buildModel, type Graph, type MlpOptions, modelNames } from '../../../models/index.ts'
 
 /**
  * Builds the model that a job names: a zoo name, options after a question mark where it takes any
@@ -8,14 +8,20 @@ import { buildModel, type Graph, modelNames } from '../../../models/index.ts'
  * @throws InvalidParametersError that lists the known names or options
  */
 export function modelNamed(text: string, input: { shape: number[]; classes: number }): Graph {
+  const { name, options } = parseModelName(text)
+  return buildModel(name, input, options)
+}
+
+/** The parts of a model's name; see {@link modelNamed}. @throws InvalidParametersError */
+export function parseModelName(text: string): { name: string; options?: MlpOptions } {
   const [name = '', query = ''] = text.split('?', 2)
   if (!modelNames.includes(name as (typeof modelNames)[number])) {
-    throw new InvalidParametersError(`no model is named ${JSON.stringify(name.slice(0, 80))}; known: ${modelNames.join(', ')}`)
+    throw new InvalidParametersError(`there is no model '${name.slice(0, 100)}'; choose one of ${modelNames.join(', ')}`)
   }
   const options = new URLSearchParams(query)
   if (name !== 'mlp') {
     if (query !== '') throw new InvalidParametersError(`model ${name} takes no options, yet '${query.slice(0, 80)}' follows its name`)
-    return buildModel(name as 'lenet', input)
+    return { name }
   }
   for (const key of options.keys()) {
     if (key !== 'hidden' && key !== 'activation') {
@@ -30,5 +36,5 @@ export function modelNamed(text: string, input: { shape: number[]; classes: numb
   if (activation !== 'relu' && activation !== 'tanh' && activation !== 'sigmoid') {
     throw new InvalidParametersError(`activation=${activation.slice(0, 40)} of model mlp: choose relu, tanh or sigmoid`)
   }
-  return buildModel('mlp', input, { activation, ...(hidden === undefined ? {} : { hidden }) })
+  return { name, options: { activation, ...(hidden === undefined ? {} : { hidden }) } }
 }
