@@ -17,6 +17,11 @@ import { createRevocations } from './revocation.ts'
 import { forgetStanding, saveStanding, takeStanding } from './standing.ts'
 
 const DEFAULT_LISTEN = ['/ip4/0.0.0.0/tcp/0']
+/** How long a leave may take to be on its way, ms. */
+const LEAVE_TIME = 2000
+/** Members that are waited for. */
+const LEAVE_WITNESSES = 8
+const GOODBYE_PROTOCOL = '/gradmesh/goodbye/1.0.0'
 /** Multiaddrs in an invite. */
 const INVITE_ADDRESSES = 12
 
@@ -92,6 +97,7 @@ export async function startMesh(init: MeshInit, options: { signal?: AbortSignal 
 
     const control = await createControl({ host, addresses: address, logger })
     undo.push(() => control.stop())
+    control.handle(GOODBYE_PROTOCOL, () => new Uint8Array(0))
 
     const membership = createMembership({
       self: identity.peer,
@@ -234,6 +240,10 @@ export async function startMesh(init: MeshInit, options: { signal?: AbortSignal 
       async leave(options = {}) {
         if (options.signal?.aborted) throw new AbortedError('leaving was aborted')
         await membership.leave()
+        await control.flush({ signal: AbortSignal.timeout(LEAVE_TIME) })
+        // A reply proves that what went before it on the same connection has arrived, which the end of the connection might cut off.
+        const told = host.peers().filter(isNode).slice(0, LEAVE_WITNESSES)
+        await Promise.allSettled(told.map(peer => control.request(peer, GOODBYE_PROTOCOL, new Uint8Array(0), { deadline: LEAVE_TIME })))
         forgetStanding(membershipKv)
         for (const { peer } of connections.remembered()) connections.forget(peer)
         await stop()

@@ -174,6 +174,7 @@ export async function createControl(init: ControlInit): Promise<Control> {
       if (handler !== undefined) queueMicrotask(() => handler(peer, message))
       return handler !== undefined
     },
+    flush: ({ signal }) => notifier.flush(signal),
     stop() {
       stopping.abort()
       unsubscribe()

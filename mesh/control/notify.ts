@@ -10,6 +10,8 @@ const MAX_WAITING = 256
 
 interface Outlet {
   channel?: Channel
+  /** Settles when the stream is open, or could not be opened. */
+  opened: Promise<void>
   /** Messages from before the stream was open. */
   waiting: Uint8Array[]
   bytes: number
@@ -65,9 +67,20 @@ export class Notifier {
     )
   }
 
+  /** Resolves when all that was taken is with the transport, or `signal` is aborted. */
+  async flush(signal: AbortSignal): Promise<void> {
+    for (const outlets of Array.from(this.#outlets.values())) {
+      for (const outlet of Array.from(outlets.values())) {
+        await Promise.race([outlet.opened, aborted(signal)])
+        await outlet.channel?.drained(0, signal)
+      }
+    }
+  }
+
   stop(): void {
     this.#stopped = true
-    for (const outlets of this.#outlets.values()) for (const outlet of outlets.values()) outlet.channel?.abort(new Error('stopped'))
+    // Closed, not reset: what was said last, a leave perhaps, is still on its way.
+    for (const outlets of this.#outlets.values()) for (const outlet of outlets.values()) outlet.channel?.close()
     this.#outlets.clear()
   }
 
@@ -81,30 +94,34 @@ export class Notifier {
 
   #open(peer: string, protocol: string, message: Uint8Array): boolean {
     if (this.#host.connection(peer) === undefined) return false
-    const outlet: Outlet = { waiting: [message], bytes: message.byteLength }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const outlet: Outlet = { opened: promise, waiting: [message], bytes: message.byteLength }
     const outlets = this.#outlets.get(peer) ?? new Map<string, Outlet>()
     outlets.set(protocol, outlet)
     this.#outlets.set(peer, outlets)
-    this.#host.openStream(peer, protocol).then(
-      stream => {
-        if (this.#stopped || this.#outlets.get(peer)?.get(protocol) !== outlet) {
-          stream.abort(new Error('no longer wanted'))
-          return
+    this.#host
+      .openStream(peer, protocol)
+      .then(
+        stream => {
+          if (this.#stopped || this.#outlets.get(peer)?.get(protocol) !== outlet) {
+            stream.abort(new Error('no longer wanted'))
+            return
+          }
+          outlet.channel = new Channel(stream, {
+            maxFrame: 0,
+            maxQueue: MAX_NOTIFY_QUEUE,
+            onFrame: () => {},
+            onClose: () => this.#drop(peer, protocol, outlet)
+          })
+          for (const message of outlet.waiting) outlet.channel.send(message)
+          outlet.waiting = []
+        },
+        error => {
+          this.#drop(peer, protocol, outlet)
+          this.#log.debug(`no stream of ${protocol} to ${peer}: ${(error as Error).message}`)
         }
-        outlet.channel = new Channel(stream, {
-          maxFrame: 0,
-          maxQueue: MAX_NOTIFY_QUEUE,
-          onFrame: () => {},
-          onClose: () => this.#drop(peer, protocol, outlet)
-        })
-        for (const message of outlet.waiting) outlet.channel.send(message)
-        outlet.waiting = []
-      },
-      error => {
-        this.#drop(peer, protocol, outlet)
-        this.#log.debug(`no stream of ${protocol} to ${peer}: ${(error as Error).message}`)
-      }
-    )
+      )
+      .finally(resolve)
     return true
   }
 
@@ -114,4 +131,9 @@ export class Notifier {
     outlets.delete(protocol)
     if (outlets.size === 0) this.#outlets.delete(peer)
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

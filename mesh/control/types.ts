@@ -50,5 +50,7 @@ export interface Control {
    * @returns false when it was dropped at once: no connection, or a full queue
    */
   notify(peer: string, protocol: string, message: Uint8Array): boolean
+  /** Resolves when the one-way messages that were taken so far are with the transport. */
+  flush(options: { signal: AbortSignal }): Promise<void>
   stop(): void
 }
