@@ -28,7 +28,7 @@ t.test('a run leaves its configuration, metrics, checkpoints and a model that sc
   const run = cluster.command(['train', ...small, '--epochs', '2', '--log-every', '1', '--out', out])
   await ended(run.child)
   t.equal(run.child.exitCode, 0, run.output().slice(-1000))
-  const reported = Number(/test accuracy ([\d.]+) ?%/.exec(run.output())?.[1])
+  const reported = Number([...run.output().matchAll(/test accuracy ([\d.]+) ?%/g)].at(-1)?.[1])
   t.ok(reported > 0, run.output().slice(-300))
   t.match(JSON.parse(await readFile(join(out, 'config.json'), 'utf8')), { spec: { model: 'lenet', trainers: 2, seed: 1 } })
   const lines = (await readFile(join(out, 'metrics.jsonl'), 'utf8'))
