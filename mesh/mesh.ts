@@ -239,6 +239,10 @@ export async function startMesh(init: MeshInit, options: { signal?: AbortSignal 
       revoke: peer => revocations.revoke(peer),
       async leave(options = {}) {
         if (options.signal?.aborted) throw new AbortedError('leaving was aborted')
+        // A leave goes to the members that we know: one that has just joined waits to know those it is connected to.
+        const strangers = () =>
+          host.peers().some(peer => host.certificate(peer)?.leaf.role === 'node' && membership.member(peer) === undefined)
+        for (let waited = 0; strangers() && waited < LEAVE_TIME; waited += 20) await new Promise(resolve => setTimeout(resolve, 20))
         await membership.leave()
         await control.flush({ signal: AbortSignal.timeout(LEAVE_TIME) })
         // A reply proves that what went before it on the same connection has arrived, which the end of the connection might cut off.
