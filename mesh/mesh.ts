@@ -154,8 +154,10 @@ export async function startMesh(init: MeshInit, options: { signal?: AbortSignal 
     })
     undo.push(() => records.stop())
 
-    records.define('job', { owner: 'first' })
-    records.define('job-control', { owner: 'any' })
+    // Kept by every node: a job outlives the node that took it, and a restart of the whole mesh.
+    records.define('job', { owner: 'first', kept: true })
+    records.define('job-control', { owner: 'any', kept: true })
+    records.define('job-files', { owner: 'any', kept: true })
     const revocations = createRevocations({ records, authority, host, clock, wallClock })
     undo.push(() => revocations.stop())
     undo.push(startRenewal({ authority, control, host, clock, random: random.fork('renewal'), wallClock, logger }))

@@ -54,6 +54,11 @@ export class Activation {
     })
   }
 
+  /** Settles once the actor's state is made; rejects with what `create` threw. */
+  get created(): Promise<unknown> {
+    return this.#state
+  }
+
   /** Ends the activation: what waits is refused, the turn under way ends, then `destroy` runs. */
   async end(): Promise<void> {
     this.#run(mailboxStep(this.#mailbox, { type: 'closed' }))

@@ -45,6 +45,8 @@ export interface ProcessDefinition {
   /** Module that calls `serve()`; it runs in a process of its own, one per key. */
   process: URL
   restart?: RestartPolicy
+  /** false: only the node it runs on, and what runs there, may call it. @default true */
+  remote?: boolean
 }
 
 /** A kind of actor. `Calls` exists for inference only. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { type Clock, CrashedError, createRng, type Logger } from '../../common/index.ts'
+import { type Clock, CrashedError, createRng, DeadlineError, type Logger } from '../../common/index.ts'
 import type { ProcessDefinition } from './definition.ts'
-import { type CallOptions, type IpcMessage, IpcPeer } from './ipc.ts'
+import { type CallOptions, DEFAULT_DEADLINE, type IpcMessage, IpcPeer } from './ipc.ts'
 import { createSupervision, defaultRestart, type SupervisionEffect, type SupervisionEvent, supervisionStep } from './supervision-core.ts'
 
 export interface ProcessHostInit {
@@ -58,9 +58,22 @@ export class ProcessHost {
     if (this.#supervision.phase === 'failed' || this.#supervision.phase === 'stopped') {
       throw new CrashedError(`the process of ${this.#init.actor}/${this.#init.key} has ended for good`)
     }
-    await this.#ready.promise
+    await this.#whenReady(options.deadline ?? DEFAULT_DEADLINE)
     if (this.#peer === undefined) throw new CrashedError(`the process of ${this.#init.actor}/${this.#init.key} is down`)
     return this.#peer.call({ actor: '', key: this.#init.key }, method, argument, from, options)
+  }
+
+  async #whenReady(deadline: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      const { actor, key } = this.#init
+      timer = setTimeout(() => reject(new DeadlineError(`the process of ${actor}/${key} is not up after ${deadline} ms`)), deadline)
+    })
+    try {
+      await Promise.race([this.#ready.promise, late])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /** Kills the process for good. Resolves once it is gone. */

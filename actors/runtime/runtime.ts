@@ -2,6 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { decode, encode } from 'cborg'
 import {
   AbortedError,
+  AdmissionError,
   DeadlineError,
   InvalidParametersError,
   type Logger,
@@ -57,6 +58,9 @@ export class Runtime {
         argument = decode(call.argument)
       } catch {
         throw new MalformedError(`the argument of ${call.actor}/${call.key}.${call.method} is not CBOR`)
+      }
+      if (this.#types.get(call.actor)?.process?.remote === false) {
+        throw new AdmissionError(`${call.actor} takes calls from its own node only`)
       }
       const value = await this.#here(address(call.actor, call.key), call.method, argument, from, { signal })
       return toBinary(ActorReplySchema, create(ActorReplySchema, { value: encodeValue(value, 'result') }))
@@ -190,6 +194,10 @@ export class Runtime {
     if (definition === undefined) throw new NotFoundError(`no actor is named ${target.actor} here`)
     const activation = new Activation(definition, target, this.#logger.child(name))
     this.#activations.set(name, activation)
+    // One that could not be made is made anew with the next call, and takes no place until then.
+    activation.created.catch(() => {
+      if (this.#activations.get(name) === activation) this.#activations.delete(name)
+    })
     return activation
   }
 }

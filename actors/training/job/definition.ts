@@ -1,17 +1,5 @@
 import type { JobState as PublicState } from '../service-types.ts'
-import type { GroupMember, Progress } from './records.ts'
-
-/** A trainer's sign of life to its job. */
-export interface EnrolRequest {
-  member: GroupMember
-  /** Generation the trainer is in; 0 before the first. */
-  generation: number
-  progress: Progress
-  /** Data, model and engine are there. */
-  ready: boolean
-  /** Record of that generation, encoded: a fresh activation of the job learns the group from it. */
-  group?: Uint8Array
-}
+import type { EnrolRequest, Progress } from './records.ts'
 
 /** What the job answers. */
 export interface EnrolReply {
@@ -19,6 +7,8 @@ export interface EnrolReply {
   group?: Uint8Array
   /** Asynchronous jobs: the trainers that began together, once the job has begun. */
   founders?: string[]
+  /** Asynchronous jobs: the checkpoint that founders begin from, when it is not where the job began. */
+  checkpoint?: string
   /** Asynchronous jobs: every live trainer. */
   peers?: { trainer: string; endpoints: string[] }[]
 }

@@ -45,7 +45,7 @@ export function composeGroup(init: {
   /** Trainers of generation 1; absent when this is it. */
   founders?: number
   /** Progress of the checkpoint to begin from when no member has a state. */
-  start: Progress
+  start: Progress & { checkpoint?: string }
 }): GroupRecord {
   const members = [...init.members].sort((a, b) => (a.trainer < b.trainer ? -1 : 1))
   const states = init.reports.flatMap(r => r.trainers).filter(t => t.initialised && members.some(m => m.trainer === t.trainer))

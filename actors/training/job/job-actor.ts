@@ -1,10 +1,10 @@
 import { type Clock, type Env, GradmeshError, type Logger, NoQuorumError, type Rng } from '../../../common/index.ts'
 import type { Agreement } from '../../../mesh/index.ts'
 import type { JobEvent as PublicEvent } from '../service-types.ts'
-import type { EnrolReply, EnrolRequest, JobProgress } from './definition.ts'
+import type { EnrolReply, JobProgress } from './definition.ts'
 import { composeGroup, majority } from './group.ts'
 import { createJob, type JobEffect, type JobEvent, type JobState, jobStep, type Slot } from './job-core.ts'
-import { type GroupRecord, generationKey, groupRecord, type JobRecord, type Progress, voterReport } from './records.ts'
+import { type EnrolRequest, type GroupRecord, generationKey, groupRecord, type JobRecord, type Progress, voterReport } from './records.ts'
 
 /** Between two looks at the job, ms. */
 const TICK = 100
@@ -12,6 +12,9 @@ const TICK = 100
 const FRESH = 3000
 /** A proposal that finds no majority by then is given up for now, ms. */
 const PROPOSAL_DEADLINE = 3000
+
+/** Progress to begin from, and the checkpoint of this very job that holds it, if there is one. */
+export type Start = Progress & { checkpoint?: string }
 
 /** What the node gives to a job's actor. */
 export interface JobPorts {
@@ -32,7 +35,7 @@ export interface JobPorts {
   emit(event: PublicEvent): void
   fail(message: string): void
   /** Where the run begins when no trainer holds a state of it. */
-  start0(): Promise<Progress>
+  start0(): Promise<Start>
 }
 
 /** Drives the core of one job: reads the register on activation, then carries out what the core asks for. */
@@ -42,6 +45,8 @@ export class JobActor {
   readonly #ended = new AbortController()
   #cancelTick: (() => void) | undefined
   #paused = false
+  #reading = false
+  #founders: { of: string[]; start?: Start } | undefined
   #slots = ''
 
   constructor(record: JobRecord, synchronous: boolean, ports: JobPorts) {
@@ -69,18 +74,51 @@ export class JobActor {
       member: request.member,
       generation: request.generation,
       progress: request.progress,
-      ready: request.ready,
-      group: request.group === undefined ? undefined : this.#known(groupRecord.decode(request.group))
+      ready: request.ready
     })
     const s = this.#state
+    // A trainer that is further than the record known here was told of a decision: the register says which.
+    if (s.synchronous && request.generation > (s.group?.generation ?? 0)) void this.#readRegister()
     if (s.synchronous) {
       return s.group !== undefined && s.group.generation > request.generation ? { group: groupRecord.encode(s.group) } : {}
     }
     if (s.initial === undefined) return {}
+    if (this.#founders?.of !== s.initial) {
+      this.#begin(s.initial)
+      return {}
+    }
+    if (this.#founders.start === undefined) return {}
+    const { checkpoint } = this.#founders.start
     return {
       founders: s.initial,
+      ...(checkpoint === undefined ? {} : { checkpoint }),
       peers: [...s.trainers.values()].map(e => ({ trainer: e.member.trainer, endpoints: e.member.endpoints }))
     }
+  }
+
+  /** Finds out where founders begin before they are told to. */
+  #begin(founders: string[]): void {
+    const begun: { of: string[]; start?: Start } = { of: founders }
+    this.#founders = begun
+    this.#ports.start0().then(
+      start => {
+        begun.start = start
+      },
+      error => {
+        this.#ports.logger.warn(`the job cannot begin yet: ${error.message}`)
+        if (this.#founders === begun) this.#founders = undefined
+      }
+    )
+  }
+
+  /** The node that supervises a trainer, if the trainer has enrolled. */
+  nodeOf(trainer: string): string | undefined {
+    return this.#state.trainers.get(trainer)?.member.node
+  }
+
+  /** Whether a node supervises a trainer of this job. */
+  hosts(node: string): boolean {
+    return [...this.#state.trainers.values()].some(e => e.member.node === node)
   }
 
   gone(trainer: string): void {
@@ -114,12 +152,10 @@ export class JobActor {
     return { now: this.#ports.clock.now(), random: this.#ports.random }
   }
 
-  #known(group: GroupRecord): GroupRecord | undefined {
-    return group.job === this.#state.record.job ? group : undefined
-  }
-
   #tick(): void {
     if (this.#ended.signal.aborted) return
+    const known = this.#ports.group(this.#state.record.job)
+    if (known !== undefined && known.generation > (this.#state.group?.generation ?? 0)) this.#step({ type: 'learned', group: known })
     const alive = this.#ports.alive()
     const slots = this.#ports.slots()
     const seen = JSON.stringify([alive, slots])
@@ -237,6 +273,16 @@ export class JobActor {
 
   /** Follows the chain of registers from the latest record this node knows. */
   async #readRegister(): Promise<void> {
+    if (this.#reading) return
+    this.#reading = true
+    try {
+      await this.#followChain()
+    } finally {
+      this.#reading = false
+    }
+  }
+
+  async #followChain(): Promise<void> {
     const s = this.#state
     for (;;) {
       const generation = (s.group?.generation ?? 0) + 1
@@ -247,7 +293,9 @@ export class JobActor {
           deadline: 1000
         })
         if (decision === undefined) return
-        s.group = groupRecord.decode(decision.value)
+        const group = groupRecord.decode(decision.value)
+        if (group.job !== s.record.job || group.generation !== generation) return
+        this.#step({ type: 'learned', group })
       } catch {
         // Nobody who knows answers in time: enrolments will tell, and a proposal finds what was decided.
         return

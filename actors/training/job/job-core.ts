@@ -55,13 +55,15 @@ export interface JobState {
 }
 
 export type JobEvent =
-  | { type: 'enrolled'; member: GroupMember; generation: number; progress: Progress; ready: boolean; group: GroupRecord | undefined }
+  | { type: 'enrolled'; member: GroupMember; generation: number; progress: Progress; ready: boolean }
   | { type: 'gone'; trainer: string }
   | { type: 'complained'; generation: number }
   | { type: 'view'; alive: string[]; slots: Slot[] }
   /** A node would not start a trainer; `unfit`: it never can, its data or devices are not what the job needs. */
   | { type: 'refused'; slot: string; reason: string; unfit: boolean }
   | { type: 'decided'; group: GroupRecord }
+  /** A record that was decided came to be known here. */
+  | { type: 'learned'; group: GroupRecord }
   | { type: 'undecided'; missing: string[]; message: string }
   | { type: 'tick' }
 
@@ -118,7 +120,6 @@ export function jobStep(s: JobState, event: JobEvent, env: Env): JobEffect[] {
         seen: env.now,
         since: known?.ready === true ? known.since : env.now
       })
-      if (event.group !== undefined) learn(s, event.group)
       return event.ready && known?.ready !== true ? think(s, env) : []
     }
     case 'gone':
@@ -149,6 +150,9 @@ export function jobStep(s: JobState, event: JobEvent, env: Env): JobEffect[] {
       s.proposing = false
       learn(s, event.group)
       return enter(s, 'running', '', [])
+    case 'learned':
+      learn(s, event.group)
+      return []
     case 'undecided':
       s.proposing = false
       s.notBefore = env.now + RETRY
@@ -175,7 +179,10 @@ function lives(s: JobState, e: Enrolment, now: number): boolean {
 
 function think(s: JobState, env: Env): JobEffect[] {
   for (const [trainer, e] of s.trainers) if (!lives(s, e, env.now)) s.trainers.delete(trainer)
-  for (const [slot, since] of s.starting) if (env.now - since > START_TTL) s.starting.delete(slot)
+  for (const [slot, since] of s.starting) {
+    const lives = s.alive.some(node => slot.startsWith(`${node}/`))
+    if (!lives || env.now - since > START_TTL) s.starting.delete(slot)
+  }
   for (const [slot, until] of s.refused) if (env.now > until) s.refused.delete(slot)
   // Votes and enrolments of what ran before this activation come first; only then is anything missing.
   const all = s.group?.members.every(m => s.trainers.has(m.trainer)) ?? false
@@ -291,8 +298,10 @@ function propose(s: JobState, members: GroupMember[], voters: string[], reason: 
 
 /** Lets an asynchronous job begin once its first trainers are there; later ones join by themselves. */
 function begin(s: JobState, env: Env): JobEffect[] {
-  if (s.initial !== undefined) return enter(s, 'running', '', [])
   const running = [...s.trainers.values()].filter(e => e.generation > 0)
+  // When all that held a state are gone, those that live begin anew from the last checkpoint.
+  const lost = running.length === 0 && s.initial?.every(t => !s.trainers.has(t))
+  if (s.initial !== undefined && !lost) return enter(s, 'running', '', [])
   if (running.length > 0) {
     // Another activation let it begin: those that are not at it yet join.
     s.initial = []

@@ -4,6 +4,8 @@ import { InvalidParametersError, MAX_TRAINERS, MalformedError } from '../../../c
 import type { JobSpec } from '../service-types.ts'
 
 const name = z.string().min(1).max(256)
+/** A job's id is also the name of its folder on every node. */
+const jobId = z.string().regex(/^[A-Za-z0-9][\w-]{0,63}$/)
 const positive = z.number().int().positive().max(Number.MAX_SAFE_INTEGER)
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 
@@ -72,13 +74,13 @@ const blockSchema = z.object({ name, cid: name, bytes: count })
 export type Block = z.infer<typeof blockSchema>
 
 const jobRecordSchema = z.object({
-  job: name,
+  job: jobId,
   spec: jobSpecSchema,
   /** Milliseconds since 1970 by the submitter's clock. */
   submitted: count,
   submitter: name,
   /** Who votes on generation 1. */
-  voters: z.array(name).min(1).max(64),
+  voters: z.array(name).min(1).max(MAX_TRAINERS),
   fingerprint: fingerprintSchema,
   /** Checkpoint to start from: its files, held by the submitter at first. */
   resume: z.array(blockSchema).max(8).optional()
@@ -89,11 +91,14 @@ export type JobRecord = z.infer<typeof jobRecordSchema>
 
 const memberSchema = z.object({ trainer: name, node: name, slot: name, endpoints: z.array(z.string().max(512)).max(16) })
 
+/** Addresses of a trainer that travel. */
+export const MAX_ENDPOINTS = 16
+
 /** One trainer of a group: its peer id, the node that supervises it, the device it holds, and where its bulk endpoint listens. */
 export type GroupMember = z.infer<typeof memberSchema>
 
 const groupRecordSchema = z.object({
-  job: name,
+  job: jobId,
   generation: positive,
   /** Sorted by trainer; rank = index. */
   members: z.array(memberSchema).min(1).max(MAX_TRAINERS),
@@ -104,8 +109,13 @@ const groupRecordSchema = z.object({
   founders: positive,
   resume: progressSchema.extend({
     hash: z.string().max(64),
-    /** Members whose state is that of `step`; empty: from the checkpoint, or from the seed. */
-    from: z.array(name).max(MAX_TRAINERS)
+    /** Members whose state is that of `step`; empty: from the checkpoint, or from where the job began. */
+    from: z.array(name).max(MAX_TRAINERS),
+    /** Name of a checkpoint that this very job wrote. */
+    checkpoint: z
+      .string()
+      .regex(/^\d{1,16}$/)
+      .optional()
   }),
   /** Decided without a majority, as the user chose with `--on-split continue`. */
   forced: z.boolean(),
@@ -126,7 +136,8 @@ export type VoterReport = z.infer<typeof reportSchema>
 
 function codec<T>(what: string, schema: z.ZodType<T>) {
   return {
-    encode: (value: T): Uint8Array => dagCbor.encode(JSON.parse(JSON.stringify(value))),
+    /** Checked like what is read: a record that nobody can decode must never be decided. @throws MalformedError */
+    encode: (value: T): Uint8Array => dagCbor.encode(JSON.parse(JSON.stringify(check(what, schema, value)))),
     /** @throws MalformedError */
     decode(bytes: Uint8Array): T {
       let value: unknown
@@ -135,14 +146,26 @@ function codec<T>(what: string, schema: z.ZodType<T>) {
       } catch {
         throw new MalformedError(`${what}: not dag-cbor`)
       }
-      const parsed = schema.safeParse(value)
-      if (!parsed.success) {
-        const issue = parsed.error.issues[0]!
-        throw new MalformedError(`${what}, ${issue.path.join('.')}: ${issue.message}`)
-      }
-      return parsed.data
+      return check(what, schema, value)
     }
   }
+}
+
+function check<T>(what: string, schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]!
+  throw new MalformedError(`${what}, ${issue.path.join('.')}: ${issue.message}`)
+}
+
+const enrolSchema = z.object({ member: memberSchema, generation: count, progress: progressSchema, ready: z.boolean() })
+
+/** A trainer's sign of life to its job. */
+export type EnrolRequest = z.infer<typeof enrolSchema>
+
+/** @throws MalformedError */
+export function checkEnrolment(value: unknown): EnrolRequest {
+  return check('enrolment', enrolSchema, value)
 }
 
 export const jobRecord = codec('job record', jobRecordSchema)

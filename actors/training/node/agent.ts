@@ -1,9 +1,9 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { decode, encode } from 'cborg'
-import { createRng, type Logger, NotFoundError, systemClock, UnreachableError } from '../../../common/index.ts'
+import { createRng, type Logger, MalformedError, NotFoundError, systemClock } from '../../../common/index.ts'
 import type { Mesh } from '../../../mesh/index.ts'
-import { type ActorType, actor, type Runtime } from '../../runtime/index.ts'
+import type { ActorType, Runtime } from '../../runtime/index.ts'
 import { Job, Node } from '../actors.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import type { JobCalls } from '../job/definition.ts'
@@ -12,7 +12,7 @@ import { JobActor } from '../job/job-actor.ts'
 import type { Slot } from '../job/job-core.ts'
 import { type GroupRecord, groupRecord, type JobRecord, jobRecord, parseGenerationKey, voterReport } from '../job/records.ts'
 import { Trainer, type TrainerNotice } from '../trainer/definition.ts'
-import type { NodeCalls } from './definition.ts'
+import { jobActor, nodeActor } from './behaviours.ts'
 import { Files } from './file-exchange.ts'
 import { type JobResult, jobResultSchema, LocalJob } from './local-job.ts'
 import { LocalTrainers } from './local-trainers.ts'
@@ -40,11 +40,12 @@ export class NodeAgent {
   readonly #jobType: ActorType<JobCalls>
   readonly files: Files
   #closed = false
+  #draining = false
   #cancelWatch: (() => void) | undefined
 
   constructor(init: AgentInit) {
     this.#init = init
-    this.#jobType = this.#defineJob()
+    this.#jobType = jobActor(key => this.#makeActor(key))
     this.files = new Files({ mesh: init.mesh, logger: init.logger, folder: join(init.stateDir, 'jobs'), job: id => this.#jobs.get(id) })
     this.#trainers = new LocalTrainers({ ...init, files: this.files })
   }
@@ -52,20 +53,26 @@ export class NodeAgent {
   /** Registers the actors and begins to follow the jobs of the mesh. */
   start(): void {
     const { mesh, runtime } = this.#init
-    // A job is its submitter's to state; how it ends, anybody's: whoever evaluates it, or stops it.
-    mesh.records.define('job', { owner: 'first', kept: true })
-    mesh.records.define('job-control', { owner: 'any', kept: true })
-    mesh.records.define('job-files', { owner: 'any', kept: true })
     runtime.register(this.#jobType)
-    runtime.register(this.#defineNode())
+    runtime.register(
+      nodeActor({
+        mesh,
+        files: this.files,
+        trainers: this.#trainers,
+        job: id => this.job(id),
+        owner: id => runtime.owner(Job.name, id),
+        stopping: () => this.#closed || this.#draining,
+        notice: (job, slot, notice) => this.#notice(job, slot, notice)
+      })
+    )
     runtime.register(Trainer)
     this.#offs.push(
       mesh.agreement.registerReporter('job/', key => this.#report(key)),
       mesh.agreement.onDecided((key, decision) => this.#decided(key, decision.value)),
-      mesh.records.on('job', record => this.#learnJob(record.payload)),
+      mesh.records.on('job', record => this.#learnJob(record.key, record.payload)),
       mesh.records.on('job-control', record => this.#learnControl(record.key, record.payload))
     )
-    for (const record of mesh.records.list('job')) this.#learnJob(record.payload)
+    for (const record of mesh.records.list('job')) this.#learnJob(record.key, record.payload)
     for (const record of mesh.records.list('job-control')) this.#learnControl(record.key, record.payload)
     this.files.start()
     this.#watch()
@@ -73,6 +80,7 @@ export class NodeAgent {
 
   /** Hands this node's trainers back before it goes: their jobs form generations without them. */
   async drain(): Promise<void> {
+    this.#draining = true
     for (const job of this.#jobs.values()) {
       for (const local of [...job.trainers.values()]) {
         const { trainer } = local
@@ -142,14 +150,18 @@ export class NodeAgent {
     return Promise.resolve(this.#init.mesh.records.put('job-control', key, encode(value), { ttl: RECORD_TTL, durable: true }))
   }
 
-  #learnJob(payload: Uint8Array): void {
+  #learnJob(key: string, payload: Uint8Array): void {
     if (this.#closed) return
     try {
       const record = jobRecord.decode(payload)
       if (this.#jobs.has(record.job)) return
+      // The key is what the records' rule of ownership protects.
+      if (record.job !== key) throw new MalformedError(`record ${key} names job ${record.job}`)
       const job = new LocalJob(record, join(this.#init.stateDir, 'jobs'))
       this.#jobs.set(record.job, job)
-      void mkdir(job.folder, { recursive: true }).then(() => this.files.discover(job))
+      mkdir(job.folder, { recursive: true })
+        .then(() => this.files.discover(job))
+        .catch(error => this.#init.logger.error(`the folder of job ${record.job} cannot be used: ${error.message}`))
       for (const control of this.#init.mesh.records.list('job-control')) {
         if (control.key.startsWith(`${record.job}/`)) this.#learnControl(control.key, control.payload)
       }
@@ -169,11 +181,13 @@ export class NodeAgent {
     const parsed = jobResultSchema.safeParse(decodeOrUndefined(payload))
     if (!parsed.success || job.result !== undefined) return
     job.result = parsed.data
-    void this.#finish(job)
+    this.#finish(job).catch(error => this.#init.logger.error(`the end of job ${job.record.job}: ${error.message}`))
   }
 
   /** A job is over: its trainers here stop and its journal ends. */
   async #finish(job: LocalJob): Promise<void> {
+    const { agreement } = this.#init.mesh
+    for (const key of agreement.keys()) if (parseGenerationKey(key)?.job === job.record.job) agreement.forget(key)
     job.actor?.end()
     job.actor = undefined
     await this.#init.runtime.deactivate(Job, job.record.job)
@@ -189,7 +203,8 @@ export class NodeAgent {
       const mine = job.result === undefined && runtime.owner(Job.name, job.record.job) === mesh.peer
       if (mine) {
         runtime.activate(this.#jobType, job.record.job)
-        if (job.stopping && !job.ending) void this.#end(job)
+        if (job.stopping && !job.ending)
+          this.#end(job).catch(error => this.#init.logger.error(`cannot stop job ${job.record.job}: ${error.message}`))
       } else if (job.actor !== undefined) {
         job.actor.end()
         job.actor = undefined
@@ -229,8 +244,15 @@ export class NodeAgent {
     })
   }
 
-  async #result(job: LocalJob, result: JobResult): Promise<void> {
+  async #result(job: LocalJob, found: JobResult): Promise<void> {
     if (job.result !== undefined) return
+    // A run that diverged ends too: with no figures instead of none that can travel.
+    const { accuracy, loss, ...rest } = { ...found, message: found.message.slice(0, 2000) }
+    const result: JobResult = {
+      ...rest,
+      ...(Number.isFinite(accuracy) ? { accuracy } : {}),
+      ...(Number.isFinite(loss) ? { loss } : {})
+    }
     job.add({
       type: 'state',
       job: job.record.job,
@@ -241,26 +263,13 @@ export class NodeAgent {
     await this.#control(`${job.record.job}/result`, result)
   }
 
-  #defineJob(): ActorType<JobCalls> {
-    return actor<JobActor, JobCalls>('job', {
-      create: async ({ key }) => {
-        const job = this.#jobs.get(key)
-        if (job === undefined) throw new NotFoundError(`job ${key} is not known here yet`)
-        if (job.result !== undefined) throw new NotFoundError(`job ${key} is over: ${job.result.state}`)
-        const made = new JobActor(job.record, strategyNamed(job.record.spec.strategy).synchronous, this.#ports(job))
-        job.actor = made
-        await made.begin()
-        return made
-      },
-      destroy: made => made.end(),
-      calls: {
-        enrol: ({ state }, request) => state.enrol(request),
-        gone: ({ state }, trainer) => state.gone(trainer),
-        unfit: ({ state }, { slot, reason }) => state.unfit(slot, reason),
-        complain: ({ state }, generation) => state.complain(generation),
-        status: ({ state }) => state.status()
-      }
-    })
+  #makeActor(key: string): JobActor {
+    const job = this.#jobs.get(key)
+    if (job === undefined) throw new NotFoundError(`job ${key} is not known here yet`)
+    if (job.result !== undefined) throw new NotFoundError(`job ${key} is over: ${job.result.state}`)
+    const made = new JobActor(job.record, strategyNamed(job.record.spec.strategy).synchronous, this.#ports(job))
+    job.actor = made
+    return made
   }
 
   #ports(job: LocalJob): ConstructorParameters<typeof JobActor>[2] {
@@ -284,47 +293,13 @@ export class NodeAgent {
       dismiss: ({ node: peer, slot }) => node(peer).call('dismiss', { job: id, slot }),
       decided: group => this.#learnGroup(group),
       emit: event => job.add(event),
-      fail: message => void this.#result(job, { state: 'failed', message, step: 0, samples: job.latest.samples, finished: Date.now() }),
+      fail: message => {
+        this.#result(job, { state: 'failed', message, step: 0, samples: job.latest.samples, finished: Date.now() }).catch(error =>
+          logger.error(`job ${id} failed and nobody could be told: ${error.message}`)
+        )
+      },
       start0: () => this.files.startProgress(job)
     }
-  }
-
-  #defineNode(): ActorType<NodeCalls> {
-    const { mesh } = this.#init
-    const own = (key: string) => {
-      if (key !== mesh.peer) throw new UnreachableError(`this is node ${mesh.peer}, not ${key}`)
-    }
-    return actor<null, NodeCalls>('node', {
-      // A trainer that writes a checkpoint tells its node about the file in mid-call.
-      reentrant: true,
-      create: ({ key }) => {
-        own(key)
-        return null
-      },
-      calls: {
-        start: (_, { job, slot, device }) => {
-          if (this.#closed) throw new UnreachableError('this node is stopping')
-          return this.#trainers.start(this.job(job), slot, device)
-        },
-        dismiss: (_, { job, slot }) => this.#trainers.dismiss(this.job(job), slot),
-        certify: ({ from }, { job, slot, peer }) => {
-          own(from)
-          const local = this.job(job).trainers.get(slot)
-          if (local === undefined) throw new NotFoundError(`no trainer was started in ${slot}`)
-          local.trainer = peer
-          return { mesh: mesh.name, certificate: mesh.certifyTrainer(peer) }
-        },
-        checkpoint: async (_, { job, slot }) => {
-          const host = this.job(job).trainers.get(slot)?.host
-          if (host === undefined) throw new NotFoundError(`no trainer runs in ${slot}`)
-          return (await host.call('checkpoint', null, mesh.peer, { deadline: 25_000 })) as { name: string; step: number }
-        },
-        notice: ({ from }, { job, slot, notice }) => {
-          own(from)
-          return this.#notice(this.job(job), slot, notice)
-        }
-      }
-    })
   }
 
   async #notice(job: LocalJob, slot: string, notice: TrainerNotice): Promise<void> {

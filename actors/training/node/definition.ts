@@ -10,6 +10,8 @@ export type NodeCalls = {
   certify(request: { job: string; slot: string; peer: string }): { mesh: string; certificate: Uint8Array }
   /** Let the trainer in `slot` stop and write a checkpoint. @returns its name and step */
   checkpoint(request: { job: string; slot: string }): { name: string; step: number }
+  /** Where a checkpoint of the job lies on this node, fetched if need be; only the node's own trainers may ask. */
+  locate(request: { job: string; checkpoint: string }): { state: string; manifest: string }
   /** News of one of the node's own trainers. */
   notice(request: { job: string; slot: string; trainer: string; notice: TrainerNotice }): void
 }

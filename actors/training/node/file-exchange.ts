@@ -15,9 +15,13 @@ const COPIES = 3
 /** Checkpoints offered of one job; the older ones stay in their folder but are not announced. */
 const OFFERED_CHECKPOINTS = 4
 
-const offerSchema = z.array(
-  z.object({ name: z.string().max(256), cid: z.string().max(128), bytes: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER) })
-)
+/** What a job leaves behind and nodes keep for one another; nothing else in a job's folder is a peer's to name. */
+const offered = /^(model\.onnx|(checkpoints\/\d{1,16}|resume)\/(state\.safetensors|manifest\.json))$/
+/** Largest file taken from a peer: parameters and optimizer state of the largest model. */
+const MAX_FILE = 64 * 2 ** 30
+const offerSchema = z
+  .array(z.object({ name: z.string().regex(offered), cid: z.string().max(128), bytes: z.number().int().nonnegative().max(MAX_FILE) }))
+  .max(256)
 const requestSchema = z.object({ job: z.string().max(256), cid: z.string().max(128) })
 
 export interface FilesInit {
@@ -32,7 +36,7 @@ export interface FilesInit {
 export class Files {
   readonly #init: FilesInit
   readonly #offs: (() => void)[] = []
-  readonly #copying = new Set<string>()
+  readonly #fetching = new Map<string, Promise<string>>()
 
   constructor(init: FilesInit) {
     this.#init = init
@@ -42,7 +46,9 @@ export class Files {
     const { mesh } = this.#init
     this.#offs.push(
       mesh.handleStream(FILE_PROTOCOL, request => this.#serve(request)),
-      mesh.records.on('job-files', record => void this.#copy(record.key, record.payload, record.author))
+      mesh.records.on('job-files', record => {
+        this.#copy(record.key, record.payload, record.author).catch(error => this.#init.logger.warn(`no copy kept: ${error.message}`))
+      })
     )
   }
 
@@ -113,8 +119,31 @@ export class Files {
     return { state: await path('.safetensors'), manifest: await path('manifest.json') }
   }
 
-  /** Where the job begins when no trainer holds a state of it. */
-  async startProgress(job: LocalJob): Promise<Progress> {
+  /** Where a checkpoint that this job wrote lies on this node, fetched if need be. */
+  async checkpointPaths(job: LocalJob, checkpoint: string): Promise<{ state: string; manifest: string }> {
+    const path = async (part: string) => {
+      const name = `checkpoints/${checkpoint}/${part}`
+      const block = this.list(job).find(f => f.name === name)
+      if (block === undefined) throw new NotFoundError(`no live node holds ${name} of job ${job.record.job}`)
+      return await this.#fetch(job, block)
+    }
+    return { state: await path('state.safetensors'), manifest: await path('manifest.json') }
+  }
+
+  /** Where the job goes on when no trainer holds a state of it: its newest checkpoint, else where it began. */
+  async startProgress(job: LocalJob): Promise<Progress & { checkpoint?: string }> {
+    const names = new Set(this.list(job).map(f => f.name))
+    const checkpoints = [...names].filter(n => n.startsWith('checkpoints/') && n.endsWith('/manifest.json')).map(n => n.split('/')[1]!)
+    for (const checkpoint of checkpoints.sort().reverse()) {
+      if (!names.has(`checkpoints/${checkpoint}/state.safetensors`)) continue
+      try {
+        const { manifest } = await this.checkpointPaths(job, checkpoint)
+        const progress = parseProgress(JSON.parse(await readFile(manifest, 'utf8')))
+        if (progress !== undefined) return { ...progress, checkpoint }
+      } catch (error) {
+        this.#init.logger.warn(`checkpoint ${checkpoint} of job ${job.record.job} cannot be used: ${(error as Error).message}`)
+      }
+    }
     const paths = await this.resumePaths(job)
     if (paths === undefined) return { step: 0, epoch: 0, position: 0 }
     const progress = parseProgress(JSON.parse(await readFile(paths.manifest, 'utf8')))
@@ -141,9 +170,16 @@ export class Files {
   }
 
   /** Fetches a file from whoever alive announces its content. @returns its path on this node */
-  async #fetch(job: LocalJob, block: Block, signal?: AbortSignal): Promise<string> {
+  #fetch(job: LocalJob, block: Block, signal?: AbortSignal): Promise<string> {
     const path = pathOf(job.folder, block.name)
-    if (job.files.get(block.name)?.cid === block.cid) return path
+    if (job.files.get(block.name)?.cid === block.cid) return Promise.resolve(path)
+    // Two that want the same file wait for one transfer.
+    const running = this.#fetching.get(path) ?? this.#transfer(job, block, path, signal).finally(() => this.#fetching.delete(path))
+    this.#fetching.set(path, running)
+    return running
+  }
+
+  async #transfer(job: LocalJob, block: Block, path: string, signal?: AbortSignal): Promise<string> {
     const { mesh } = this.#init
     const alive = mesh.alive()
     const holders = this.#offers(job.record.job)
@@ -176,15 +212,13 @@ export class Files {
     if (!keepers.includes(mesh.peer)) return
     let copied = false
     for (const block of parsed.data) {
-      if (job.files.get(block.name)?.cid === block.cid || this.#copying.has(block.cid)) continue
-      this.#copying.add(block.cid)
+      // What this node holds under a name is never replaced by a peer's word.
+      if (job.files.has(block.name)) continue
       try {
         await this.#fetch(job, block)
         copied = true
       } catch (error) {
         logger.debug(`no copy of ${block.name}: ${(error as Error).message}`)
-      } finally {
-        this.#copying.delete(block.cid)
       }
     }
     if (copied) await this.#announce(job)

@@ -39,7 +39,8 @@ export async function* follow(mesh: Mesh, job: LocalJob, options: CallOptions & 
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   const sources = new Map<string, Source>()
-  const queue: JobEvent[] = []
+  let queue: JobEvent[] = []
+  let taken = () => {}
   let wake = () => {}
   let merged = false
   const deadline = performance.now() + PAST_DEADLINE
@@ -48,7 +49,7 @@ export async function* follow(mesh: Mesh, job: LocalJob, options: CallOptions & 
     if (entry.n <= source.last) return
     source.last = entry.n
     if (!merged) source.past?.push(entry)
-    else if (queue.length < MAX_WAITING) queue.push(entry.event)
+    else queue.push(entry.event)
     wake()
   }
   const waiting = new Set<Source>()
@@ -58,11 +59,12 @@ export async function* follow(mesh: Mesh, job: LocalJob, options: CallOptions & 
     merged = true
     const past = [...sources.values()].flatMap(s => s.past ?? [])
     past.sort((a, b) => a.time - b.time || a.n - b.n)
-    queue.unshift(...past.map(e => e.event))
+    queue = past.map(e => e.event).concat(queue)
     for (const s of sources.values()) s.past = undefined
   }
   const open = (peer: string) => {
-    const source: Source = { past: merged ? undefined : [], ended: false, last: sources.get(peer)?.last ?? 0 }
+    const before = sources.get(peer)
+    const source: Source = { past: merged ? undefined : (before?.past ?? []), ended: false, last: before?.last ?? 0 }
     sources.set(peer, source)
     waiting.add(source)
     void (async () => {
@@ -70,6 +72,12 @@ export async function* follow(mesh: Mesh, job: LocalJob, options: CallOptions & 
         for await (const entry of entries(mesh, job, peer, live, signal)) {
           if (entry === undefined) settle(source)
           else take(source, entry)
+          // A slow reader holds up the nodes it reads from, not this one's memory.
+          while (merged && queue.length >= MAX_WAITING && !signal.aborted) {
+            await new Promise<void>(resolve => {
+              taken = resolve
+            })
+          }
         }
       } catch {
         // The node died or does not know the job yet: it is asked again while it lives.
@@ -90,10 +98,13 @@ export async function* follow(mesh: Mesh, job: LocalJob, options: CallOptions & 
   const off = mesh.onMembers(update)
   const timer = setInterval(update, 250)
   update()
+  const onAbort = () => wake()
+  options.signal?.addEventListener('abort', onAbort)
   try {
     while (options.signal?.aborted !== true) {
       const event = queue.shift()
       if (event !== undefined) {
+        if (queue.length < MAX_WAITING) taken()
         yield event
         continue
       }
@@ -101,13 +112,14 @@ export async function* follow(mesh: Mesh, job: LocalJob, options: CallOptions & 
       if (ended && (!live || job.result !== undefined)) return
       await new Promise<void>(resolve => {
         wake = resolve
-        options.signal?.addEventListener('abort', () => resolve(), { once: true })
       })
     }
   } finally {
     off()
+    options.signal?.removeEventListener('abort', onAbort)
     clearInterval(timer)
     stop.abort()
+    taken()
   }
 }
 
@@ -124,6 +136,30 @@ async function* entries(
   }
   const request = encode({ job: job.record.job, live })
   for await (const frame of mesh.stream(peer, FOLLOW_PROTOCOL, request, { signal })) {
-    yield (JSON.parse(new TextDecoder().decode(frame)) as JournalEntry | null) ?? undefined
+    yield checkEntry(JSON.parse(new TextDecoder().decode(frame)))
   }
+}
+
+const eventTypes = ['metrics', 'evaluation', 'generation', 'epoch', 'paused', 'resumed', 'state', 'log', 'checkpoint'] as const
+const entrySchema = z
+  .object({
+    n: z.number().int().positive(),
+    time: z.number(),
+    event: z.looseObject({
+      type: z.enum(eventTypes),
+      message: z.string().transform(printable).optional(),
+      reason: z.string().transform(printable).optional()
+    })
+  })
+  .nullable()
+
+/** An entry of another node's journal, or the mark where its past ends. @throws ZodError, which ends the reading of that node */
+function checkEntry(value: unknown): JournalEntry | undefined {
+  return (entrySchema.parse(value) as JournalEntry | null) ?? undefined
+}
+
+/** A peer's text goes to terminals: without control characters. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, ' ').slice(0, 4000)
 }

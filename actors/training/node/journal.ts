@@ -26,7 +26,8 @@ export class Journal {
 
   constructor(path: string) {
     this.#path = path
-    this.#loaded = this.#load()
+    // Without its file a journal still serves whoever follows; the node must not end over it.
+    this.#loaded = this.#load().catch(() => {})
   }
 
   /** Adds an event; it is on disk a moment later. */

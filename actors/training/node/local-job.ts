@@ -58,10 +58,6 @@ export class LocalJob {
     this.journal = new Journal(join(this.folder, 'events.jsonl'))
   }
 
-  get synchronous(): boolean {
-    return this.group !== undefined
-  }
-
   add(event: JobEvent): void {
     if (event.type === 'metrics') {
       this.latest.loss = event.loss

@@ -10,17 +10,18 @@ import { Job } from '../actors.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import { oneLossPauses, votersOf } from '../job/group.ts'
 import { checkSpec, type JobRecord, parseProgress } from '../job/records.ts'
-import type {
-  CallOptions,
-  EventLoopDelay,
-  JobEvent,
-  JobFile,
-  JobSpec,
-  JobStatus,
-  MemberStatus,
-  NodeService,
-  NodeStatus,
-  TrainerStatus
+import {
+  type CallOptions,
+  type EventLoopDelay,
+  isFinal,
+  type JobEvent,
+  type JobFile,
+  type JobSpec,
+  type JobStatus,
+  type MemberStatus,
+  type NodeService,
+  type NodeStatus,
+  type TrainerStatus
 } from '../service-types.ts'
 import type { TrainerState } from '../trainer/definition.ts'
 import { modelNamed } from '../trainer/model-name.ts'
@@ -136,7 +137,7 @@ export class Service implements NodeService {
     let skip = options.from ?? 0
     let final = false
     for await (const event of follow(this.#init.mesh, job, options)) {
-      if (event.type === 'state' && isResult(event.state)) {
+      if (event.type === 'state' && isFinal(event.state)) {
         final = true
         // Whoever hears that a job is over finds it over here too: the event may have come before the record.
         await settled(job, options.signal)
@@ -289,10 +290,6 @@ async function settled(job: LocalJob, signal?: AbortSignal): Promise<void> {
   for (let i = 0; i < 250 && job.result === undefined && signal?.aborted !== true; i++) {
     await new Promise(resolve => setTimeout(resolve, 20))
   }
-}
-
-function isResult(state: string): boolean {
-  return state === 'done' || state === 'failed' || state === 'stopped'
 }
 
 /** Percentiles of a nanosecond histogram, ms. */

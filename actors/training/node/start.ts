@@ -42,7 +42,7 @@ export async function startEmbedded(options: StartEmbeddedOptions): Promise<Runn
       gpus.length >= options.trainers
         ? gpus.slice(0, options.trainers)
         : await findDevices({ cpus: options.trainers, gpus: 0, probe: device => workingProviders(device.kind) })
-    const node = await run(state, [], devices, { ...options, listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false })
+    const node = await run(state, [], devices, { ...options, listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false, invite: '' })
     // Whoever embeds a mesh has taken what it needs out of the folder by the time it closes it.
     const forget = () => rm(stateDir, { recursive: true, force: true })
     node.closed.then(forget, forget)
@@ -58,6 +58,7 @@ async function run(state: State, taken: string[], devices: Device[], options: St
   const logger: Logger = options.logger ?? silentLogger
   const delay = monitorEventLoopDelay({ resolution: 1 })
   delay.enable()
+  let training: { runtime: Runtime; agent: NodeAgent; unserve(): void } | undefined
   const mesh = await startMesh(
     {
       state,
@@ -69,21 +70,15 @@ async function run(state: State, taken: string[], devices: Device[], options: St
       ...(options.invite === undefined ? {} : { invite: options.invite }),
       ...(options.keyFile === undefined ? {} : { keyFile: options.keyFile }),
       ...(options.labels === undefined ? {} : { labels: options.labels }),
-      ...(options.mdns === undefined ? {} : { mdns: options.mdns })
+      ...(options.mdns === undefined ? {} : { mdns: options.mdns }),
+      // What this node answers is registered before anybody can ask.
+      prepare: mesh => {
+        training = prepare(mesh, state, logger, options)
+      }
     },
     options.signal === undefined ? {} : { signal: options.signal }
   )
-  const runtime = new Runtime({ mesh, logger })
-  const agent = new NodeAgent({
-    mesh,
-    runtime,
-    logger,
-    stateDir: state.directory,
-    bulkListen: bulkAddresses(mesh, options.bulkPorts),
-    ...(options.dataRoots === undefined ? {} : { dataRoots: options.dataRoots })
-  })
-  agent.start()
-  const unserve = serveFollow(mesh, agent)
+  const { runtime, agent, unserve } = training!
   delay.reset()
 
   const closed = Promise.withResolvers<void>()
@@ -121,6 +116,20 @@ async function run(state: State, taken: string[], devices: Device[], options: St
     warnings: [...mesh.warnings],
     closed: closed.promise
   })
+}
+
+function prepare(mesh: Mesh, state: State, logger: Logger, options: StartNodeOptions) {
+  const runtime = new Runtime({ mesh, logger })
+  const agent = new NodeAgent({
+    mesh,
+    runtime,
+    logger,
+    stateDir: state.directory,
+    bulkListen: bulkAddresses(mesh, options.bulkPorts),
+    ...(options.dataRoots === undefined ? {} : { dataRoots: options.dataRoots })
+  })
+  agent.start()
+  return { runtime, agent, unserve: serveFollow(mesh, agent) }
 }
 
 /** Where each trainer's bulk endpoint listens: the interfaces of the node, free ports, or the next of those it may use. */

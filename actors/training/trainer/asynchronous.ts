@@ -242,7 +242,7 @@ export class AsynchronousSession {
   }
 
   #compute(step: number): void {
-    const { run, reporter } = this.#init
+    const { run } = this.#init
     const range = this.#range
     if (range === undefined) {
       this.#waitingStep = step
@@ -258,7 +258,6 @@ export class AsynchronousSession {
       outcome => {
         if (this.#ended.signal.aborted) return
         this.#computeMs = outcome.computeMs
-        reporter.computed(outcome.computeMs)
         this.#driver.event({ type: 'gradients', generation: GENERATION, step })
       },
       error => this.#failed(error)

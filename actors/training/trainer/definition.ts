@@ -52,6 +52,8 @@ export type TrainerCalls = {
 /** One trainer holds one device; key: `job/node/device`. */
 export const Trainer = processActor<TrainerCalls>('trainer', {
   process: moduleUrl(import.meta.url, './process'),
+  // Its node alone freezes it, gives it groups and stops it: a member of the mesh may be wrong, or worse.
+  remote: false,
   restart: { intensity: 5, window: 60_000, backoff: 100 }
 })
 

@@ -30,23 +30,21 @@ export class Reporter {
   readonly #evaluator: Handle<EvaluatorCalls>
   readonly #self: string
   readonly #send: (notice: TrainerNotice) => Promise<unknown>
-  readonly #initial: () => Promise<void>
+  readonly #initial: (checkpoint?: string) => Promise<void>
   readonly #logger: Logger
   #waiting: JobEvent[] = []
   #flushing: Promise<void> | undefined
   #window = { trained: 0, computeMs: 0, exchangeMs: 0, steps: 0, since: performance.now() }
   /** Set when a step ended an epoch, until the border is dealt with. */
   epochOver: { epoch: number; committed: number } | undefined
-  /** Share of the time since the last report spent in exchange. */
-  compute = { last: 0 }
 
   constructor(init: {
     run: TrainingRun
     evaluator: Handle<EvaluatorCalls>
     self: string
     send(notice: TrainerNotice): Promise<unknown>
-    /** Brings the run to the state its job begins with. */
-    initial(): Promise<void>
+    /** Brings the run to the state its job begins with, or that of a checkpoint it wrote. */
+    initial(checkpoint?: string): Promise<void>
     logger: Logger
   }) {
     this.#run = init.run
@@ -57,17 +55,14 @@ export class Reporter {
     this.#logger = init.logger
   }
 
-  initial(): Promise<void> {
-    return this.#initial()
+  /** @param checkpoint - one of this very job; else where the job began */
+  initial(checkpoint?: string): Promise<void> {
+    return this.#initial(checkpoint)
   }
 
   /** Scores parameters on the test split. */
   evaluate(parameters: Float32Array, signal: AbortSignal): Promise<Evaluation> {
     return this.#evaluator.call('evaluate', parameters, { signal })
-  }
-
-  computed(ms: number): void {
-    this.compute.last = ms
   }
 
   applied(step: AppliedStep): void {
@@ -121,12 +116,12 @@ export class Reporter {
     })
   }
 
-  /** Writes a checkpoint and announces it. @returns its name */
-  async checkpoint(extra: Record<string, unknown>): Promise<string> {
-    const { name, files } = await this.#run.checkpoint(extra)
+  /** Writes a checkpoint and announces it. */
+  async checkpoint(extra: Record<string, unknown>): Promise<{ name: string; step: number }> {
+    const { name, step, files } = await this.#run.checkpoint(extra)
     await this.#send({ type: 'files', names: files })
-    this.event({ type: 'checkpoint', job: this.#run.job.job, step: this.#run.progress.step, name })
-    return name
+    this.event({ type: 'checkpoint', job: this.#run.job.job, step, name })
+    return { name, step }
   }
 
   /** Writes the trained model and tells the node that the run is over. */

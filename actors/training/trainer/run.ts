@@ -21,7 +21,6 @@ export interface RunInit {
   dataRoots?: string[]
   /** Folder that checkpoints and the model are written to. */
   folder: string
-  resume?: { state: string; manifest: string }
   signal?: AbortSignal
 }
 
@@ -98,8 +97,9 @@ export class TrainingRun {
     this.initialised = true
   }
 
+  /** Hash of parameters and optimizer state: equal for replicas in the same state. */
   hash(): string {
-    return this.initialised ? stateHash(this.arenas.parameters, this.arenas.optimizer) : ''
+    return stateHash(this.arenas.parameters, this.arenas.optimizer)
   }
 
   /** Positions of an epoch's order as a batch. */
@@ -163,8 +163,9 @@ export class TrainingRun {
   }
 
   /** Writes a checkpoint of the present state. @returns its name and its files, relative to the job's folder */
-  async checkpoint(extra: Record<string, unknown>): Promise<{ name: string; files: string[] }> {
-    const name = String(this.progress.step).padStart(8, '0')
+  async checkpoint(extra: Record<string, unknown>): Promise<{ name: string; step: number; files: string[] }> {
+    const { step } = this.progress
+    const name = String(step).padStart(8, '0')
     const folder = join(this.#folder, 'checkpoints', name)
     const { layout } = this.training
     const parameters = this.arenas.parameters.slice()
@@ -185,7 +186,7 @@ export class TrainingRun {
       { name: '@optimizer', shape: [optimizer.length], data: optimizer }
     ])
     await writeAtomically(join(folder, 'manifest.json'), JSON.stringify(manifest, null, 2) + '\n')
-    return { name, files: [`checkpoints/${name}/state.safetensors`, `checkpoints/${name}/manifest.json`] }
+    return { name, step, files: [`checkpoints/${name}/state.safetensors`, `checkpoints/${name}/manifest.json`] }
   }
 
   /**

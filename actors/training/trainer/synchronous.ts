@@ -43,6 +43,7 @@ export class SynchronousSession {
   readonly #driver: ExchangeDriver
   readonly #rank: number
   readonly #wanting = new Set<string>()
+  readonly #given = new Set<string>()
   readonly #evaluates: boolean
   /** The slice whose gradients are being exchanged. */
   #slice: Slice | undefined
@@ -77,11 +78,6 @@ export class SynchronousSession {
     })
   }
 
-  /** Whether this trainer scores the model and writes it out. */
-  get evaluates(): boolean {
-    return this.#evaluates
-  }
-
   /** Whether the generation has ended here. */
   get over(): boolean {
     return this.#ended.signal.aborted
@@ -103,6 +99,9 @@ export class SynchronousSession {
     this.#ended.signal.throwIfAborted()
     const members = this.group.members.map(({ trainer }) => ({ trainer }))
     this.#serving = true
+    // The last generation may have ended within the border of an epoch: its accounts, score and checkpoint are due again.
+    const { epoch, position } = run.progress
+    if (position === 0 && epoch > 0) this.#init.reporter.epochOver = { epoch: epoch - 1, committed: run.dataset.train.count }
     for (const trainer of this.#wanting) this.#giveState(trainer)
     this.#driver.start(
       {
@@ -129,7 +128,7 @@ export class SynchronousSession {
   message(from: string, message: TrainerMessage): void {
     if (!this.group.members.some(m => m.trainer === from)) return
     if (message.type === 'strategy') this.#driver.event({ type: 'message', from, body: message.body })
-    else if (message.type === 'state') {
+    else if (message.type === 'state' && message.generation === this.group.generation) {
       if (this.#serving) this.#giveState(from)
       else this.#wanting.add(from)
     }
@@ -142,7 +141,8 @@ export class SynchronousSession {
     const { step, epoch, position } = resume
     if (resume.from.length === 0) {
       // Nobody had a state: everybody begins from the checkpoint or the seed, which each of them has at hand.
-      if (!run.initialised || run.progress.step !== step) await this.#init.reporter.initial()
+      if (!run.initialised || run.progress.step !== step) await this.#init.reporter.initial(resume.checkpoint)
+      this.#ended.signal.throwIfAborted()
       run.progress = { step, epoch, position }
       return
     }
@@ -156,20 +156,30 @@ export class SynchronousSession {
     const landing = this.#stateArenas().map(([name, arena]) =>
       channel.receive(transferName(this.group.generation, `state/${name}`), bytesOf(arena), { signal })
     )
-    peers.send(donor, { type: 'state', generation: this.group.generation })
+    // Asked again until it lands: the donor may still be in the generation before, and then does not hear it.
+    let cancel = () => {}
+    const ask = () => {
+      peers.send(donor, { type: 'state', generation: this.group.generation })
+      cancel = this.#init.clock.setTimer(500, ask)
+    }
+    ask()
     try {
       await Promise.all(landing)
     } catch (error) {
       if (!signal.aborted) this.#init.fault(donor, error as Error)
       throw error
+    } finally {
+      cancel()
     }
     run.progress = { step, epoch, position }
-    run.initialised = true
     const hash = run.hash()
     if (hash !== resume.hash) throw new Error(`the state taken from ${donor} has hash ${hash}, the group agreed on ${resume.hash}`)
+    run.initialised = true
   }
 
   #giveState(to: string): void {
+    if (this.#given.has(to)) return
+    this.#given.add(to)
     const channel = this.#init.peers.channel(to)
     // Parameters stay as they are meanwhile: no step can be applied before the newcomer takes part.
     for (const [name, arena] of this.#stateArenas()) {
@@ -203,7 +213,7 @@ export class SynchronousSession {
   }
 
   async #compute(): Promise<void> {
-    const { run, reporter } = this.#init
+    const { run } = this.#init
     const { epoch, position } = run.progress
     await this.#atBorders()
     if (this.#ended.signal.aborted) return
@@ -225,7 +235,6 @@ export class SynchronousSession {
     if (this.#ended.signal.aborted) return
     this.#outcome = outcome
     this.#computed = this.#init.clock.now()
-    reporter.computed(outcome.computeMs)
     this.#driver.event({ type: 'gradients', generation: this.group.generation, step: run.progress.step + 1 })
   }
 

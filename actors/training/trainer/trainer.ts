@@ -7,7 +7,7 @@ import { type Handle, host, type ProcessContext } from '../../runtime/index.ts'
 import { Job, Node } from '../actors.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import type { EnrolReply, JobCalls } from '../job/definition.ts'
-import { type GroupRecord, groupRecord, type JobRecord, jobRecord, type Progress, parseProgress } from '../job/records.ts'
+import { type GroupRecord, groupRecord, type JobRecord, jobRecord, MAX_ENDPOINTS, type Progress, parseProgress } from '../job/records.ts'
 import type { NodeCalls } from '../node/definition.ts'
 import { AsynchronousSession } from './asynchronous.ts'
 import type { FrozenState, TrainerInit, TrainerNotice, TrainerState } from './definition.ts'
@@ -39,7 +39,7 @@ export class Trainer {
   #peers: Peers | undefined
   #session: SynchronousSession | undefined
   #asynchronous: AsynchronousSession | undefined
-  #group: { record: GroupRecord; bytes: Uint8Array } | undefined
+  #group: { record: GroupRecord } | undefined
   /** Generations below this one are over for this trainer. */
   #fence = 0
   #phase = 'opening'
@@ -85,7 +85,7 @@ export class Trainer {
   group(bytes: Uint8Array): void {
     const record = groupRecord.decode(bytes)
     if (record.generation <= (this.#group?.record.generation ?? 0) || record.generation < this.#fence) return
-    this.#group = { record, bytes }
+    this.#group = { record }
     this.#enter()
   }
 
@@ -99,7 +99,7 @@ export class Trainer {
       trainer: this.#self,
       generation: this.#group?.record.generation ?? 0,
       initialised: this.#run?.initialised ?? false,
-      hash: this.#run?.hash() ?? '',
+      hash: this.#run?.initialised ? this.#run.hash() : '',
       progress: this.#progress()
     }
   }
@@ -110,8 +110,7 @@ export class Trainer {
     this.#session?.end()
     this.#asynchronous?.end()
     this.#phase = 'stopped'
-    const name = await this.#reporter!.checkpoint(this.#asynchronous?.checkpoint() ?? { generation: this.#group?.record.generation ?? 0 })
-    return { name, step: this.#run.progress.step }
+    return await this.#reporter!.checkpoint(this.#asynchronous?.checkpoint() ?? { generation: this.#group?.record.generation ?? 0 })
   }
 
   status(): TrainerState {
@@ -147,7 +146,7 @@ export class Trainer {
       self: this.#self,
       logger: this.#logger,
       send: notice => this.#notice(notice),
-      initial: () => this.#initial(run)
+      initial: checkpoint => this.#initial(run, checkpoint)
     })
     this.#peers = new Peers({
       endpoint: this.#endpoint,
@@ -180,12 +179,11 @@ export class Trainer {
               trainer: this.#self,
               node: this.#context.self,
               slot: this.#context.argument.slot,
-              endpoints: this.#endpoint.endpoints()
+              endpoints: this.#endpoint.endpoints().slice(0, MAX_ENDPOINTS)
             },
             generation: this.#asynchronous !== undefined ? 1 : (this.#group?.record.generation ?? 0),
             progress: this.#progress(),
-            ready: this.#run !== undefined,
-            ...(this.#group === undefined ? {} : { group: this.#group.bytes })
+            ready: this.#run !== undefined && this.#phase !== 'failed'
           },
           { signal, deadline: 2000 }
         )
@@ -201,8 +199,11 @@ export class Trainer {
   #follow(reply: EnrolReply): void {
     if (reply.group !== undefined) this.group(reply.group)
     if (this.#synchronous || reply.founders === undefined || this.#run === undefined || this.#phase === 'stopped') return
-    this.#asynchronous ??= this.#beginAsynchronous(reply.founders)
-    this.#asynchronous.peers(reply.peers ?? [])
+    if (this.#asynchronous !== undefined) this.#asynchronous.peers(reply.peers ?? [])
+    else if (this.#phase === 'ready') {
+      this.#phase = 'training'
+      void this.#beginAsynchronous(reply, reply.founders).catch(error => this.#fail(error))
+    }
   }
 
   #sessionInit(): SessionInit {
@@ -218,11 +219,12 @@ export class Trainer {
     }
   }
 
-  #beginAsynchronous(founders: string[]): AsynchronousSession {
-    this.#phase = 'training'
+  async #beginAsynchronous(reply: EnrolReply, founders: string[]): Promise<void> {
+    if (reply.checkpoint !== undefined) await this.#useCheckpoint(reply.checkpoint)
     const session = new AsynchronousSession(this.#sessionInit(), founders, this.#resume?.ledger)
-    void session.begin().catch(error => this.#fail(error))
-    return session
+    this.#asynchronous = session
+    session.peers(reply.peers ?? [])
+    await session.begin()
   }
 
   /** Enters the latest generation, if this trainer is ready for it. */
@@ -252,9 +254,15 @@ export class Trainer {
   }
 
   /** Brings a run to where its job begins: the checkpoint it goes on from, or the seed. */
-  async #initial(run: TrainingRun): Promise<void> {
+  async #initial(run: TrainingRun, checkpoint?: string): Promise<void> {
+    if (checkpoint !== undefined) await this.#useCheckpoint(checkpoint)
     if (this.#resume === undefined) run.fromSeed()
     else await run.restore(this.#resume.state, this.#resume.progress)
+  }
+
+  async #useCheckpoint(checkpoint: string): Promise<void> {
+    const paths = await this.#node.call('locate', { job: this.#record.job, checkpoint }, { deadline: 60_000, signal: this.#closed.signal })
+    this.#resume = await readManifest(paths)
   }
 
   #notice(notice: TrainerNotice): Promise<unknown> {
@@ -267,7 +275,8 @@ export class Trainer {
     this.#session?.end()
     const message = error instanceof Error ? error.message : String(error)
     this.#logger.error(message)
-    this.#notice({ type: 'failed', message, opening }).catch(() => {})
+    // A node that cannot be told must not keep a trainer that does nothing.
+    this.#notice({ type: 'failed', message, opening }).catch(() => process.exit(1))
   }
 }
 

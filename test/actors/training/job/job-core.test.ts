@@ -40,17 +40,13 @@ class World {
     return this.step({ type: 'view', alive: this.nodes, slots })
   }
 
-  enrol(
-    node: string,
-    options: { suffix?: string; generation?: number; ready?: boolean; step?: number; group?: GroupRecord } = {}
-  ): JobEffect[] {
+  enrol(node: string, options: { suffix?: string; generation?: number; ready?: boolean; step?: number } = {}): JobEffect[] {
     return this.step({
       type: 'enrolled',
       member: memberOn(node, options.suffix),
       generation: options.generation ?? 0,
       progress: { ...begin, step: options.step ?? 0 },
-      ready: options.ready ?? true,
-      group: options.group
+      ready: options.ready ?? true
     })
   }
 
@@ -189,10 +185,11 @@ t.test('a broken channel leads to a generation with the same members; an old com
   t.match(proposals(world.step({ type: 'complained', generation: 1 })), [{ generation: 2, reason: 'a channel broke' }])
 })
 
-t.test('an activation elsewhere learns the group from its trainers and proposes nothing while all live', async t => {
+t.test('an activation elsewhere that has read the group proposes nothing while all live', async t => {
   const old = running(['a', 'b', 'c'])
   const world = new World(['a', 'b', 'c'])
-  for (const node of ['a', 'b', 'c']) world.enrol(node, { generation: 1, group: old.state.group! })
+  world.step({ type: 'learned', group: old.state.group! })
+  for (const node of ['a', 'b', 'c']) world.enrol(node, { generation: 1 })
   t.same(proposals(world.pass(3000)), [])
   t.equal(world.state.group?.generation, 1)
   t.same(
@@ -223,4 +220,11 @@ t.test('an asynchronous job begins once its founders are there; those that come 
   elsewhere.enrol('c')
   elsewhere.pass(2000)
   t.same(elsewhere.state.initial, [], 'begun by an earlier activation: nobody is a founder any more')
+  elsewhere.step({ type: 'gone', trainer: 't-a' })
+  elsewhere.step({ type: 'gone', trainer: 't-c' })
+  elsewhere.nodes = ['b']
+  elsewhere.view()
+  elsewhere.enrol('b')
+  elsewhere.pass(3000)
+  t.same(elsewhere.state.initial, ['t-b'], 'when all that held a state are gone, those that live begin anew')
 })
