@@ -120,3 +120,35 @@ t.test('Ctrl-C leaves a checkpoint, prints what resumes, exits 130; resuming end
   const state = (folder: string) => readFile(join(folder, 'checkpoints', '00000060', 'state.safetensors'))
   t.ok((await state(out)).equals(await state(join(cluster.folder, 'straight'))), 'the same parameters and momentum, bit for bit')
 })
+
+for (const strategy of ['allreduce', 'gossip']) {
+  t.test(`${strategy}: when the only trainer is killed the job goes on from its last checkpoint`, async t => {
+    const cluster = await Cluster.create(t)
+    const args = ['--model', 'lenet', '--data', 'digits?train=160&test=20', '--trainers', '1', '--batch', '16', '--epochs', '1000']
+    const run = cluster.command([
+      'train',
+      '--json',
+      ...args,
+      '--strategy',
+      strategy,
+      '--log-every',
+      '1',
+      '--out',
+      join(cluster.folder, 'out')
+    ])
+    const events = () =>
+      run
+        .output()
+        .split('\n')
+        .filter(l => l.startsWith('{"type"'))
+        .map(l => JSON.parse(l))
+    const first = await until('a checkpoint', () => events().find(e => e.type === 'checkpoint'))
+    process.kill((await childrenOf(run.child.pid!))[0]!, 'SIGKILL')
+    const before = new Set(events().flatMap(e => (e.type === 'metrics' ? [e.trainer] : [])))
+    const next = await until('the new trainer', () => events().find(e => e.type === 'metrics' && !before.has(e.trainer)))
+    t.ok(next.step > first.step, `it went on at step ${next.step}, after the checkpoint of step ${first.step}`)
+    run.child.kill('SIGINT')
+    await ended(run.child)
+    t.equal(run.child.exitCode, 130)
+  })
+}
