@@ -148,7 +148,8 @@ t.test('a receiver that nobody listens at stops the sender over TLS too', async 
   }
   await flood()
   const held = left.statistics.bytesSent - right.statistics.bytesReceived
-  t.ok(held < 20_000_000, `${held} bytes are under way`)
+  // nearly all of it in the kernel, whose socket buffers grow to some 40 MB
+  t.ok(held < 64_000_000, `${held} bytes are under way`)
   let got = 0
   right.onMessage(() => got++)
   await until(() => got === sent)
