@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { decode, encode } from 'cborg'
 import { createRng, type Logger, MalformedError, NotFoundError, systemClock } from '../../../common/index.ts'
@@ -159,9 +158,7 @@ export class NodeAgent {
       if (record.job !== key) throw new MalformedError(`record ${key} names job ${record.job}`)
       const job = new LocalJob(record, join(this.#init.stateDir, 'jobs'))
       this.#jobs.set(record.job, job)
-      mkdir(job.folder, { recursive: true })
-        .then(() => this.files.discover(job))
-        .catch(error => this.#init.logger.error(`the folder of job ${record.job} cannot be used: ${error.message}`))
+      this.files.discover(job).catch(error => this.#init.logger.error(`the folder of job ${record.job} cannot be used: ${error.message}`))
       for (const control of this.#init.mesh.records.list('job-control')) {
         if (control.key.startsWith(`${record.job}/`)) this.#learnControl(control.key, control.payload)
       }

@@ -1,5 +1,6 @@
-import { appendFile, mkdir, readFile } from 'node:fs/promises'
+import { appendFile, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { makeFolder } from '../../../mesh/index.ts'
 import type { JobEvent } from '../service-types.ts'
 
 /** One event of this node's share of a job, numbered from 1. */
@@ -35,7 +36,7 @@ export class Journal {
     this.#loaded = this.#loaded.then(() => {
       const entry = { n: ++this.#count, time: Date.now(), event }
       this.#keep(entry)
-      const idle = this.#waiting === ''
+      const idle = this.#waiting === '' || this.#waiting === '\n'
       this.#waiting += JSON.stringify(entry) + '\n'
       if (idle) this.#writing = this.#writing.then(() => this.#write())
       for (const listener of this.#listeners) listener()
@@ -108,7 +109,10 @@ export class Journal {
   }
 
   async #load(): Promise<void> {
-    await mkdir(dirname(this.#path), { recursive: true })
+    makeFolder(dirname(this.#path))
+    const text = await readFile(this.#path, 'utf8').catch(() => '')
+    // A line that a crash cut short must not swallow the next one.
+    if (text !== '' && !text.endsWith('\n')) this.#waiting = '\n'
     for (const entry of await this.#readFile()) {
       this.#count = entry.n
       this.#keep(entry)

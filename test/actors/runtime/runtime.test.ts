@@ -1,7 +1,8 @@
 import t from 'tap'
-import { ACTOR_PROTOCOL, actor, Runtime, type RuntimeMesh } from '../../../actors/runtime/index.ts'
+import { ACTOR_PROTOCOL, actor, processActor, Runtime, type RuntimeMesh } from '../../../actors/runtime/index.ts'
 import {
   AbortedError,
+  AdmissionError,
   CrashedError,
   DeadlineError,
   fromWireError,
@@ -12,7 +13,7 @@ import {
   toWireError,
   UnreachableError
 } from '../../../common/index.ts'
-import { Echo, Relay } from './echo.ts'
+import { Echo, type EchoCalls, Relay } from './echo.ts'
 
 // Deadlines do not keep a process alive by themselves; a node's sockets do.
 const alive = setInterval(() => {}, 1000)
@@ -147,4 +148,31 @@ t.test('an actor in a process of its own is called like any other, calls others,
   t.match(exits, [/exit code 3/])
   await a!.stop(Echo, 'e')
   await t.rejects(remote.call('echo', 'late'), UnreachableError)
+})
+
+t.test('an actor whose create fails takes no place, and is made anew with the next call', async t => {
+  const [a] = joined('a')
+  let broken = true
+  const type = actor<null, { ping(argument: null): string }>('fragile', {
+    create: () => {
+      if (broken) throw new NotFoundError('not yet')
+      return null
+    },
+    calls: { ping: () => 'pong' }
+  })
+  a!.register(type)
+  await t.rejects(a!.at(type, 'x').call('ping', null), NotFoundError)
+  t.notOk(a!.isActive(type, 'x'))
+  broken = false
+  t.equal(await a!.at(type, 'x').call('ping', null), 'pong')
+})
+
+t.test("a process that is its node's own business takes no calls from elsewhere", async t => {
+  const [a, b] = joined('a', 'b')
+  const own = processActor<EchoCalls>('own', { process: Echo.process!.process, remote: false })
+  for (const r of [a!, b!]) r.register(own)
+  t.teardown(() => a!.close())
+  const host = a!.spawn(own, 'e', { greeting: 'hello' })
+  await t.rejects(b!.at(own, 'e', { node: 'a' }).call('echo', 'x'), AdmissionError)
+  t.equal(await host.call('echo', 'x', 'a'), 'hello x')
 })
