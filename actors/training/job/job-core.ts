@@ -12,6 +12,8 @@ const LISTEN = 1500
 /** A slot whose owner refused is asked again after this long, ms; one that cannot serve the job much later. */
 const REFUSED_TTL = 2000
 const UNFIT_TTL = 60_000
+/** A channel breaks when its other end dies, too: that is soon known better, and needs one generation instead of two, ms. */
+const COMPLAINT_PATIENCE = 2000
 /** Between two attempts that found no majority, ms. */
 const RETRY = 1000
 
@@ -51,7 +53,8 @@ export interface JobState {
   alive: string[]
   proposing: boolean
   notBefore: number
-  complaint: number
+  /** The first word of a broken channel inside a generation. */
+  complaint: { generation: number; at: number } | undefined
 }
 
 export type JobEvent =
@@ -91,7 +94,7 @@ export function createJob(record: JobRecord, synchronous: boolean, fresh: boolea
     alive: [],
     proposing: false,
     notBefore: 0,
-    complaint: 0
+    complaint: undefined
   }
 }
 
@@ -126,7 +129,9 @@ export function jobStep(s: JobState, event: JobEvent, env: Env): JobEffect[] {
       if (!s.trainers.delete(event.trainer)) return []
       return think(s, env)
     case 'complained':
-      if (s.group !== undefined && event.generation === s.group.generation) s.complaint = event.generation
+      if (s.group?.generation === event.generation && s.complaint?.generation !== event.generation) {
+        s.complaint = { generation: event.generation, at: env.now }
+      }
       return think(s, env)
     case 'view':
       s.alive = event.alive
@@ -273,7 +278,8 @@ function regroup(s: JobState, env: Env): JobEffect[] {
   const settled = fresh.length > 0 && fresh.every(e => env.now - e.since >= SETTLE)
   const members = [...kept, ...(settled || (kept.length === 0 && fresh.length > 0) ? fresh.map(e => e.member) : [])]
   const changed = lost.length > 0 || members.length > kept.length
-  if (!changed && s.complaint !== group.generation) return s.phase === 'paused' || s.phase === 'starting' ? enter(s, 'running', '', []) : []
+  const broken = s.complaint?.generation === group.generation && env.now - s.complaint.at >= COMPLAINT_PATIENCE
+  if (!changed && !broken) return s.phase === 'paused' || s.phase === 'starting' ? enter(s, 'running', '', []) : []
   if (members.length === 0) {
     return enter(s, 'paused', `every trainer of generation ${group.generation} is gone; waits for a free device`, [
       ...new Set(lost.map(m => m.node))

@@ -182,7 +182,11 @@ t.test('without a majority the job pauses with a line that says so, tries again,
 t.test('a broken channel leads to a generation with the same members; an old complaint does not', async t => {
   const world = running(['a', 'b'])
   t.same(proposals(world.step({ type: 'complained', generation: 7 })), [])
-  t.match(proposals(world.step({ type: 'complained', generation: 1 })), [{ generation: 2, reason: 'a channel broke' }])
+  t.same(proposals(world.step({ type: 'complained', generation: 1 })), [], 'the other end may have died: that would be known soon')
+  t.match(proposals(world.pass(2500)), [{ generation: 2, reason: 'a channel broke' }])
+  const died = running(['a', 'b'])
+  died.step({ type: 'complained', generation: 1 })
+  t.match(proposals(died.step({ type: 'gone', trainer: 't-b' })), [{ generation: 2, reason: 'lost 1' }], 'one generation, not two')
 })
 
 t.test('an activation elsewhere that has read the group proposes nothing while all live', async t => {
