@@ -27,6 +27,7 @@ export interface AgentInit {
   logger: Logger
   stateDir: string
   dataRoots?: string[]
+  bulkPorts?: [number, number]
   bulkListen(): string[]
 }
 

@@ -16,6 +16,7 @@ export interface LocalTrainersInit {
   runtime: Runtime
   files: Files
   dataRoots?: string[]
+  bulkPorts?: [number, number]
   bulkListen(): string[]
 }
 
@@ -47,7 +48,7 @@ export class LocalTrainers {
    * @throws OverloadedError when the device is held, NotFoundError when there is none or the job is over
    */
   async start(job: LocalJob, slot: string, device: string): Promise<void> {
-    const { mesh, runtime, dataRoots, files } = this.#init
+    const { mesh, runtime, dataRoots, bulkPorts, files } = this.#init
     const id = job.record.job
     if (job.trainers.has(slot)) return
     const found = mesh.capabilities(mesh.peer)?.devices.find(d => d.id === device)
@@ -70,6 +71,7 @@ export class LocalTrainers {
           folder: job.folder,
           listen: this.#init.bulkListen(),
           ...(dataRoots === undefined ? {} : { dataRoots }),
+          ...(bulkPorts === undefined ? {} : { bulkPorts }),
           ...(resume === undefined ? {} : { resume })
         },
         {

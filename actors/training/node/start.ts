@@ -126,6 +126,7 @@ function prepare(mesh: Mesh, state: State, logger: Logger, options: StartNodeOpt
     logger,
     stateDir: state.directory,
     bulkListen: bulkAddresses(mesh, options.bulkPorts),
+    ...(options.bulkPorts === undefined ? {} : { bulkPorts: options.bulkPorts }),
     ...(options.dataRoots === undefined ? {} : { dataRoots: options.dataRoots })
   })
   agent.start()

@@ -15,6 +15,8 @@ export interface TrainerInit {
   folder: string
   /** Where the bulk endpoint listens, multiaddrs. */
   listen: string[]
+  /** First and last port that bulk bytes may come in by. */
+  bulkPorts?: [number, number]
   /** Checkpoint files to begin from, paths on this node. */
   resume?: { state: string; manifest: string }
 }

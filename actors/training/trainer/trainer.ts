@@ -72,7 +72,10 @@ export class Trainer {
       record,
       logger,
       host,
-      createBulkEndpoint(host.libp2p, { admitted: connection => host.admission(connection) })
+      createBulkEndpoint(host.libp2p, {
+        admitted: connection => host.admission(connection),
+        ...(context.argument.bulkPorts === undefined ? {} : { ports: context.argument.bulkPorts })
+      })
     )
     void trainer.#work().catch(error => trainer.#fail(error))
     return trainer
