@@ -1,4 +1,3 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { decode, encode } from 'cborg'
 import {
   AbortedError,
@@ -18,7 +17,7 @@ import { type Address, address, formatAddress } from './address.ts'
 import type { ActorType, CallTable } from './definition.ts'
 import { createHandle, type Handle } from './handle.ts'
 import { type CallOptions, type CallTarget, DEFAULT_DEADLINE } from './ipc.ts'
-import { ActorCallSchema, ActorReplySchema } from './pb/actor_pb.ts'
+import { ActorCall, ActorReply } from './pb/actor.ts'
 import { ProcessHost } from './process-host.ts'
 
 export const ACTOR_PROTOCOL = '/gradmesh/actor/1.0.0'
@@ -52,18 +51,12 @@ export class Runtime {
     this.#mesh = init.mesh
     this.#logger = init.logger
     init.mesh.handle(ACTOR_PROTOCOL, async (request, { from, signal }) => {
-      const call = fromBinary(ActorCallSchema, request)
-      let argument: unknown
-      try {
-        argument = decode(call.argument)
-      } catch {
-        throw new MalformedError(`the argument of ${call.actor}/${call.key}.${call.method} is not CBOR`)
-      }
+      const { call, argument } = parseCall(request)
       if (this.#types.get(call.actor)?.process?.remote === false) {
         throw new AdmissionError(`${call.actor} takes calls from its own node only`)
       }
       const value = await this.#here(address(call.actor, call.key), call.method, argument, from, { signal })
-      return toBinary(ActorReplySchema, create(ActorReplySchema, { value: encodeValue(value, 'result') }))
+      return ActorReply.encode({ value: encodeValue(value, 'result') })
     })
   }
 
@@ -88,12 +81,12 @@ export class Runtime {
     const target = address(to.actor, to.key)
     const node = to.node ?? this.owner(to.actor, to.key)
     if (node === this.#mesh.peer) return this.#here(target, method, argument, node, options)
-    const request = create(ActorCallSchema, { ...target, method, argument: encodeValue(argument, 'argument') })
-    const reply = await this.#mesh.request(node, ACTOR_PROTOCOL, toBinary(ActorCallSchema, request), {
+    const request = ActorCall.encode({ ...target, method, argument: encodeValue(argument, 'argument') })
+    const reply = await this.#mesh.request(node, ACTOR_PROTOCOL, request, {
       deadline: DEFAULT_DEADLINE,
       ...options
     })
-    return decode(fromBinary(ActorReplySchema, reply).value)
+    return decode(ActorReply.decode(reply).value)
   }
 
   /**
@@ -199,6 +192,16 @@ export class Runtime {
       if (this.#activations.get(name) === activation) this.#activations.delete(name)
     })
     return activation
+  }
+}
+
+/** @throws MalformedError */
+function parseCall(request: Uint8Array): { call: ActorCall; argument: unknown } {
+  try {
+    const call = ActorCall.decode(request)
+    return { call, argument: decode(call.argument) }
+  } catch (error) {
+    throw new MalformedError(`an actor call that is none: ${error instanceof Error ? error.message.slice(0, 200) : error}`)
   }
 }
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import t from 'tap'
 import { ACTOR_PROTOCOL, actor, processActor, Runtime, type RuntimeMesh } from '../../../actors/runtime/index.ts'
 import {
@@ -6,6 +7,8 @@ import {
   CrashedError,
   DeadlineError,
   fromWireError,
+  InvalidParametersError,
+  MalformedError,
   NotFoundError,
   OverloadedError,
   silentLogger,
@@ -148,6 +151,21 @@ t.test('an actor in a process of its own is called like any other, calls others,
   t.match(exits, [/exit code 3/])
   await a!.stop(Echo, 'e')
   await t.rejects(remote.call('echo', 'late'), UnreachableError)
+})
+
+t.test('bytes that are no call are refused as that, whatever they are', async t => {
+  let handler: Handler | undefined
+  new Runtime({
+    mesh: { peer: 'a', alive: () => ['a'], handle: (_, h) => (handler = h), request: () => Promise.reject(new Error('unused')) },
+    logger: silentLogger
+  })
+  const context = { from: 'b', signal: new AbortController().signal }
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 60 }), async bytes => {
+      const error = await handler!(bytes, context).catch(e => e)
+      t.ok(error instanceof MalformedError || error instanceof InvalidParametersError || error instanceof NotFoundError, String(error))
+    })
+  )
 })
 
 t.test('an actor whose create fails takes no place, and is made anew with the next call', async t => {
