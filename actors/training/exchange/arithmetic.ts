@@ -1,3 +1,4 @@
+import { add, blend, combine } from '../../../native/index.ts'
 import type { Arena, Range, StrategyEffect } from './strategy.ts'
 
 /** The effects that only compute on arenas. */
@@ -26,23 +27,17 @@ export function carryOut(effect: ArithmeticEffect, arenas: Arenas): void {
   const into = view(arenas, effect.into)
   const from = view(arenas, effect.from)
   if (into.length !== from.length) throw new RangeError(`${effect.type} of ${from.length} floats into ${into.length}`)
-  const n = into.length
   switch (effect.type) {
     case 'copy':
       into.set(from)
       return
     case 'reduce':
-      for (let i = 0; i < n; i++) into[i] = from[i] + into[i]
+      add(into, from)
       return
-    case 'blend': {
-      const factor = Math.fround(effect.factor)
-      for (let i = 0; i < n; i++) into[i] += Math.fround(factor * Math.fround(from[i] - into[i]))
+    case 'blend':
+      blend(into, from, effect.factor)
       return
-    }
-    case 'combine': {
-      const alpha = Math.fround(effect.alpha)
-      const beta = Math.fround(effect.beta)
-      for (let i = 0; i < n; i++) into[i] = Math.fround(alpha * into[i]) + Math.fround(beta * from[i])
-    }
+    case 'combine':
+      combine(into, from, effect.alpha, effect.beta)
   }
 }
