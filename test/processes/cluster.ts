@@ -70,13 +70,10 @@ export class Cluster {
       ...invited,
       ...flags
     ])
-    const line = await until(`${name} to join`, () => {
+    const joined = await until(`${name} to join`, () => {
       if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}: ${output()}`)
-      return output()
-        .split('\n')
-        .find(l => l.startsWith('{"type":"joined"'))
+      return jsonLines(output()).find(e => e.type === 'joined') as Joined | undefined
     })
-    const joined = JSON.parse(line) as Joined
     const node: ClusterNode = {
       name,
       peer: joined.peer,
@@ -179,6 +176,15 @@ export async function until<T>(what: string, condition: () => T | undefined | Pr
     if (performance.now() > deadline) throw new Error(`waited ${patience / 1000} s in vain for ${what}`)
     await new Promise(resolve => setTimeout(resolve, 25))
   }
+}
+
+/** The JSON lines that a command has printed whole so far. */
+export function jsonLines(output: string): any[] {
+  return output
+    .split('\n')
+    .slice(0, -1)
+    .filter(line => line.startsWith('{"type"'))
+    .map(line => JSON.parse(line))
 }
 
 export async function ended(child: ChildProcess): Promise<void> {

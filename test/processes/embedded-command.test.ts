@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import * as ort from 'onnxruntime-node'
 import t from 'tap'
 import { openDataset } from '../../datasets/index.ts'
-import { Cluster, ended, until } from './cluster.ts'
+import { Cluster, ended, jsonLines, until } from './cluster.ts'
 
 const small = ['--model', 'lenet', '--data', 'digits?train=640&test=200', '--trainers', '2', '--batch', '16', '--seed', '1']
 
@@ -84,11 +84,9 @@ t.test('a trainer that is killed is started again and takes part again', async t
   const cluster = await Cluster.create(t)
   const run = cluster.command(['train', '--json', ...small, '--epochs', '1000', '--log-every', '1', '--out', join(cluster.folder, 'out')])
   const generations = () =>
-    run
-      .output()
-      .split('\n')
-      .filter(l => l.startsWith('{"type":"generation"'))
-      .map(l => JSON.parse(l).members.length as number)
+    jsonLines(run.output())
+      .filter(e => e.type === 'generation')
+      .map(e => e.members.length as number)
   await until('the first generation', () => (/"type":"metrics"/.test(run.output()) ? true : undefined))
   process.kill((await childrenOf(run.child.pid!))[0]!, 'SIGKILL')
   const seen = await until('a generation of one, then of two again', () => {
@@ -136,12 +134,7 @@ for (const strategy of ['allreduce', 'gossip']) {
       '--out',
       join(cluster.folder, 'out')
     ])
-    const events = () =>
-      run
-        .output()
-        .split('\n')
-        .filter(l => l.startsWith('{"type"'))
-        .map(l => JSON.parse(l))
+    const events = () => jsonLines(run.output())
     const first = await until('a checkpoint', () => events().find(e => e.type === 'checkpoint'))
     process.kill((await childrenOf(run.child.pid!))[0]!, 'SIGKILL')
     const before = new Set(events().flatMap(e => (e.type === 'metrics' ? [e.trainer] : [])))

@@ -82,7 +82,8 @@ export class JobActor {
     if (s.synchronous) {
       return s.group !== undefined && s.group.generation > request.generation ? { group: groupRecord.encode(s.group) } : {}
     }
-    if (s.initial === undefined) return {}
+    // Who is not ready yet is told nothing: by the time it reads the answer it may be, and the founders named here may be long gone.
+    if (s.initial === undefined || !request.ready) return {}
     if (this.#founders?.of !== s.initial) {
       this.#begin(s.initial)
       return {}

@@ -85,6 +85,16 @@ export class AsynchronousSession {
     })
   }
 
+  /** Whether it is one of those that begin together, from the same parameters. */
+  get founder(): boolean {
+    return this.#founders.includes(this.#init.self)
+  }
+
+  /** Whether it has parameters of the job: a newcomer has none before a neighbour gave it some. */
+  get holdsState(): boolean {
+    return this.#started && this.#init.run.initialised
+  }
+
   async begin(): Promise<void> {
     const { run, self, reporter } = this.#init
     const rank = this.#founders.indexOf(self)

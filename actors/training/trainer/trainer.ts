@@ -184,7 +184,7 @@ export class Trainer {
               slot: this.#context.argument.slot,
               endpoints: this.#endpoint.endpoints().slice(0, MAX_ENDPOINTS)
             },
-            generation: this.#asynchronous !== undefined ? 1 : (this.#group?.record.generation ?? 0),
+            generation: this.#synchronous ? (this.#group?.record.generation ?? 0) : this.#asynchronous?.holdsState === true ? 1 : 0,
             progress: this.#progress(),
             ready: this.#run !== undefined && this.#phase !== 'failed'
           },
@@ -202,8 +202,13 @@ export class Trainer {
   #follow(reply: EnrolReply): void {
     if (reply.group !== undefined) this.group(reply.group)
     if (this.#synchronous || reply.founders === undefined || this.#run === undefined || this.#phase === 'stopped') return
-    if (this.#asynchronous !== undefined) this.#asynchronous.peers(reply.peers ?? [])
-    else if (this.#phase === 'ready') {
+    const session = this.#asynchronous
+    // A newcomer whose donors all died before they gave it anything is made a founder: what it waited for never comes.
+    const refounded = session !== undefined && !session.holdsState && !session.founder && reply.founders.includes(this.#self)
+    if (session !== undefined && !refounded) session.peers(reply.peers ?? [])
+    else if (this.#phase === 'ready' || refounded) {
+      session?.end()
+      this.#asynchronous = undefined
       this.#phase = 'training'
       void this.#beginAsynchronous(reply, reply.founders).catch(error => this.#fail(error))
     }
