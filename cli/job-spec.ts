@@ -8,6 +8,7 @@ export interface JobFlags {
   model?: string
   data?: string
   strategy?: string
+  strategyOption?: Record<string, string | number | boolean>
   trainers?: number | 'all'
   epochs?: number
   batch?: number
@@ -84,6 +85,9 @@ export function jobSpec(flags: JobFlags, cwd: string, earlier?: JobSpec): JobSpe
     data,
     schedule: schedule(flags, earlier?.schedule)
   }
+  // Options belong to the strategy they were given for.
+  if (flags.strategy !== undefined && flags.strategy !== earlier?.strategy) delete spec.strategyOptions
+  if (flags.strategyOption !== undefined) spec.strategyOptions = { ...spec.strategyOptions, ...flags.strategyOption }
   delete spec.resume
   if (flags.batch !== undefined) {
     spec.batch = flags.batch

@@ -66,6 +66,18 @@ export function label(flag: string, text: string, before: Record<string, string>
   return { ...before, [key]: value }
 }
 
+/** `key=value` of a strategy, added to those given before: a number, true, false, or text. */
+export function option(
+  flag: string,
+  text: string,
+  before: Record<string, string | number | boolean> = {}
+): Record<string, string | number | boolean> {
+  const [, key, value] = /^([a-z][\w-]{0,63})=(.{1,256})$/.exec(text) ?? []
+  if (key === undefined || value === undefined) throw wrong(flag, 'key=value, such as h=8', text)
+  const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value) ? Number(value) : Number.NaN
+  return { ...before, [key]: Number.isFinite(number) ? number : value === 'true' ? true : value === 'false' ? false : value }
+}
+
 /** `first-last`, or one port. */
 export function portRange(flag: string, text: string): [number, number] {
   const [, first, last] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? []

@@ -83,6 +83,8 @@ export interface JobSpec {
   model: string
   data: string
   strategy: string
+  /** What the strategy takes, by name; it names its own in docs/strategies.md. */
+  strategyOptions?: Record<string, string | number | boolean>
   /** How many trainers, or as many as the mesh has free. */
   trainers: number | 'all'
   epochs: number

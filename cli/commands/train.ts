@@ -12,7 +12,7 @@ import { showJob, type Through } from '../follow.ts'
 import { interruptible } from '../interrupt.ts'
 import { type JobFlags, jobSpec } from '../job-spec.ts'
 import { flag, list, nodeCommand, text } from '../options.ts'
-import { integer, number, oneOf } from '../parse.ts'
+import { integer, number, oneOf, option } from '../parse.ts'
 import { earlierRun, RunFolder } from '../run-folder.ts'
 import { percent } from '../terminal/format.ts'
 import type { JobView } from '../terminal/job-view.ts'
@@ -36,6 +36,8 @@ interface Place extends Through {
 }
 
 export function trainCommand(context: Context): Command {
+  const strategyOption = flag('--strategy-option <key=value>', 'an option of the strategy (docs/strategies.md); may be repeated', text)
+  strategyOption.argParser((value, before?: JobFlags['strategyOption']) => option('--strategy-option', value, before))
   const trainers = (name: string, value: string) => (value === 'all' ? 'all' : integer(1, 4096)(name, value))
   return nodeCommand(
     'train',
@@ -43,7 +45,14 @@ export function trainCommand(context: Context): Command {
   )
     .addOption(flag('--model <name>', 'lenet, mlp or cifar10-quick', text))
     .addOption(flag('--data <uri>', 'digits, shapes32, fashion-mnist, idx:DIR or cifar:DIR', text))
-    .addOption(flag('--strategy <name>', 'allreduce (synchronous) or gossip (asynchronous) (default: allreduce)', text))
+    .addOption(
+      flag(
+        '--strategy <name>',
+        'how trainers share what they learn (docs/strategies.md); gossip waits for nobody (default: allreduce)',
+        text
+      )
+    )
+    .addOption(strategyOption)
     .addOption(flag('--trainers <n|all>', 'trainers to use (default: all)', trainers))
     .addOption(flag('--epochs <n>', 'passes over the data (default: 3)', integer(1, 1_000_000)))
     .addOption(flag('--batch <n>', 'samples a step of each trainer (default: 32)', integer(1, 1_000_000)))

@@ -2,15 +2,29 @@ import { add, blend, combine } from '../../../native/index.ts'
 import type { Arena, Range, StrategyEffect } from './strategy.ts'
 
 /** The effects that only compute on arenas. */
-export type ArithmeticEffect = Extract<StrategyEffect, { type: 'reduce' | 'copy' | 'blend' | 'combine' }>
+export type ArithmeticEffect = Extract<
+  StrategyEffect,
+  { type: 'reduce' | 'copy' | 'blend' | 'combine' | 'fill' | 'multiply' | 'divide' | 'root' }
+>
 
 /** The float32 memory behind each arena's name. */
 export type Arenas = Record<Arena, Float32Array>
 
 /** Whether `effect` is one that {@link carryOut} takes. */
 export function isArithmetic(effect: StrategyEffect): effect is ArithmeticEffect {
-  return effect.type === 'reduce' || effect.type === 'copy' || effect.type === 'blend' || effect.type === 'combine'
+  return arithmetic.has(effect.type)
 }
+
+const arithmetic: ReadonlySet<string> = new Set<ArithmeticEffect['type']>([
+  'reduce',
+  'copy',
+  'blend',
+  'combine',
+  'fill',
+  'multiply',
+  'divide',
+  'root'
+])
 
 /** The floats of `range`, a view. @throws RangeError when it is not inside its arena: the caller's mistake */
 export function view(arenas: Arenas, range: Range): Float32Array {
@@ -25,6 +39,10 @@ export function view(arenas: Arenas, range: Range): Float32Array {
 /** Carries an arithmetic effect out: one pass, element by element in ascending order, so that the bits never depend on the machine. */
 export function carryOut(effect: ArithmeticEffect, arenas: Arenas): void {
   const into = view(arenas, effect.into)
+  if (effect.type === 'fill') {
+    into.fill(effect.value)
+    return
+  }
   const from = view(arenas, effect.from)
   if (into.length !== from.length) throw new RangeError(`${effect.type} of ${from.length} floats into ${into.length}`)
   switch (effect.type) {
@@ -39,5 +57,21 @@ export function carryOut(effect: ArithmeticEffect, arenas: Arenas): void {
       return
     case 'combine':
       combine(into, from, effect.alpha, effect.beta)
+      return
+    case 'root':
+      for (let i = 0; i < into.length; i++) into[i] = Math.sqrt(Math.fround(Math.max(0, from[i]!) + effect.epsilon))
+      return
+    case 'multiply':
+    case 'divide': {
+      const by = view(arenas, effect.by)
+      if (by.length !== into.length && by.length !== 1) throw new RangeError(`${effect.type} of ${into.length} floats by ${by.length}`)
+      // read before the loop, since `by` may lie where the result goes
+      const one = by.length === 1 ? by[0]! : undefined
+      const multiply = effect.type === 'multiply'
+      for (let i = 0; i < into.length; i++) {
+        const b = one ?? by[i]!
+        into[i] = multiply ? from[i]! * b : b === 0 ? 0 : from[i]! / b
+      }
+    }
   }
 }

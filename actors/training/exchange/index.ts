@@ -10,10 +10,10 @@
  * import { createRng } from './common/index.ts'
  * const strategy = strategyNamed('allreduce')
  * const state = strategy.create({})
- * const group = { job: 'j', generation: 1, self: 'a', members: [{ trainer: 'a' }], rank: 0, size: 10, tail: 3 }
+ * const group = { job: 'j', generation: 1, self: 'a', members: [{ trainer: 'a' }], rank: 0, size: 10, tail: 3, optimizer: 0 }
  * const env = { now: 0, random: createRng(1) }
  * console.log(strategy.step(state, { type: 'group', group, step: 0 }, env)) // [{ type: 'compute', generation: 1, step: 1 }]
- * console.log(strategy.step(state, { type: 'gradients', generation: 1, step: 1 }, env)) // apply 1, compute 2
+ * console.log(strategy.step(state, { type: 'gradients', generation: 1, step: 1, samples: 1, rate: 1 }, env)) // apply 1, compute 2
  */
 export * from './arithmetic.ts'
 export * from './registry.ts'

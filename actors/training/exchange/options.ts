@@ -26,3 +26,49 @@ export function integerOption(strategy: string, options: StrategyOptions, key: s
     `option '${key}' of strategy '${strategy}' must be an integer from ${min} to ${max}, not ${String(value).slice(0, 100)}`
   )
 }
+
+/** An interval of numbers, each end open or closed. */
+export interface Interval {
+  above?: number
+  from?: number
+  below?: number
+  to?: number
+}
+
+/**
+ * The option `key` as a finite number of `interval`, `fallback` where it is absent.
+ *
+ * @throws InvalidParametersError that names the option and its bounds
+ */
+export function numberOption(strategy: string, options: StrategyOptions, key: string, fallback: number, interval: Interval = {}): number {
+  const value = options[key] ?? fallback
+  const { above, from, below, to } = interval
+  const inside =
+    typeof value === 'number' &&
+    Number.isFinite(value) &&
+    !(above !== undefined && value <= above) &&
+    !(from !== undefined && value < from) &&
+    !(below !== undefined && value >= below) &&
+    !(to !== undefined && value > to)
+  if (inside) return value as number
+  const bounds = Object.entries({ above, 'at least': from, below, 'at most': to }).filter(([, bound]) => bound !== undefined)
+  throw new InvalidParametersError(
+    `option '${key}' of strategy '${strategy}' must be a number${bounds.map(([word, bound]) => ` ${word} ${bound}`).join(',')}, not ${String(value).slice(0, 100)}`
+  )
+}
+
+/** The option `key` as true or false, `fallback` where it is absent. @throws InvalidParametersError that names the option */
+export function booleanOption(strategy: string, options: StrategyOptions, key: string, fallback: boolean): boolean {
+  const value = options[key] ?? fallback
+  if (typeof value === 'boolean') return value
+  throw new InvalidParametersError(`option '${key}' of strategy '${strategy}' must be true or false, not ${String(value).slice(0, 100)}`)
+}
+
+/** The option `key` as one of `choices`, the first where it is absent. @throws InvalidParametersError that lists the choices */
+export function choiceOption<const T extends string>(strategy: string, options: StrategyOptions, key: string, choices: readonly T[]): T {
+  const value = options[key] ?? choices[0]
+  if (choices.includes(value as T)) return value as T
+  throw new InvalidParametersError(
+    `option '${key}' of strategy '${strategy}' must be one of ${choices.join(', ')}, not ${String(value).slice(0, 100)}`
+  )
+}

@@ -5,10 +5,11 @@ import type { CancelTimer, Env, SetTimer } from '../../../common/index.ts'
  *
  * - `gradients`: the local step's gradients, `size` floats, then the tail (loss sum, denominator, correct), `tail` floats
  * - `parameters`: the live parameters, `size` floats
+ * - `optimizer`: the local optimizer's state, `optimizer` floats
  * - `outgoing`, `landing`: scratch of the strategy's own sizes: what peers read, what peers write
  * - `state`: floats the strategy keeps across steps and that a checkpoint must hold (an anchor, an outer momentum)
  */
-export type Arena = 'gradients' | 'parameters' | 'outgoing' | 'landing' | 'state'
+export type Arena = 'gradients' | 'parameters' | 'optimizer' | 'outgoing' | 'landing' | 'state'
 
 /** Part of an arena, in floats. */
 export interface Range {
@@ -20,6 +21,8 @@ export interface Range {
 /** A trainer of a group. Its name is used once: a process that was restarted comes back under another. */
 export interface Member {
   trainer: string
+  /** The node that hosts it; trainers of one node are near one another. */
+  node?: string
 }
 
 /** Who trains together, from one agreement to the next (design.md rule 3). */
@@ -39,13 +42,17 @@ export interface Group {
   size: number
   /** Floats behind the gradients (loss sum, denominator, correct) that are summed with them. */
   tail: number
+  /** Floats of the local optimizer's state. */
+  optimizer: number
 }
 
 /**
  * What a strategy is told. Steps are counted from 1: step k is the one after which k steps are applied here.
  *
  * - `group`: a (new) generation starts after `step` applied steps; every earlier transfer, computation and timer is void
- * - `gradients`: what the effect `compute` with the same generation and step asked for lies in arena `gradients`
+ * - `gradients`: what the effect `compute` with the same generation and step asked for lies in arena `gradients`. `samples` is the
+ *   loss's own denominator here, which may be 0; `rate` the learning rate that `apply` will use; `last` says that the epochs end with
+ *   this step (synchronous jobs, equal on all ranks)
  * - `landed`, `sent`: a transfer is whole in the receiver's range; the receiver has it, so that the sent range is free
  * - `failed`: a transfer broke; the sender does not know whether the receiver has it. Only an asynchronous strategy goes on after
  *   one: the driver of a synchronous one freezes
@@ -54,11 +61,12 @@ export interface Group {
  *   event; when a partition heals, one that was declared dead may live again
  * - `freeze`: stop this generation for good; nothing more of it may be applied, the driver drops its transfers
  * - `leave`: this trainer goes in good order; hand on what must not be lost, then be `settled`
+ * - `drain`: the epochs are over: bring into `parameters` what the model is made of, then be `settled`
  * - `timer`: a timer the strategy set
  */
 export type StrategyEvent =
   | { type: 'group'; group: Group; step: number }
-  | { type: 'gradients'; generation: number; step: number }
+  | { type: 'gradients'; generation: number; step: number; samples: number; rate: number; last?: boolean }
   | { type: 'landed'; id: string }
   | { type: 'sent'; id: string }
   | { type: 'failed'; id: string }
@@ -66,6 +74,7 @@ export type StrategyEvent =
   | { type: 'peers'; alive: string[]; dead: string[] }
   | { type: 'freeze' }
   | { type: 'leave' }
+  | { type: 'drain' }
   | { type: 'timer'; id: string }
 
 /**
@@ -82,8 +91,13 @@ export type StrategyEvent =
  * - `copy`: into[i] = from[i]
  * - `blend`: into[i] += factor · (from[i] − into[i])
  * - `combine`: into[i] = alpha · into[i] + beta · from[i]
- * - `apply`: the optimizer applies arena `gradients` (scaled by 1 / the tail's denominator) to arena `parameters`; now `step`
- *   steps are applied here
+ * - `fill`: into[i] = value
+ * - `multiply`: into[i] = from[i] · by[i]; `divide`: into[i] = from[i] / by[i], 0 where by[i] is 0. A `by` of one float stands for all
+ * - `root`: into[i] = √(max(0, from[i]) + epsilon)
+ * - `apply`: the optimizer applies arena `gradients` (scaled by 1 / the tail's denominator) to arena `parameters`, at `scale` times
+ *   the rate (1 where absent; 0: not at all, since the gradients went elsewhere); now `step` steps are applied here
+ * - `commit`: synchronous strategies with `rounds`: parameters, optimizer and arena `state` as they now are, after `step` steps, are
+ *   what a freeze goes back to and a checkpoint holds
  * - `compute`: the arena `gradients` is free; compute the local gradients of `step` from the parameters as they are
  * - `cancel`: forget the transfer `id` in both roles; its range is free
  * - `report`: a figure for the metrics
@@ -95,7 +109,11 @@ export type StrategyEffect =
   | { type: 'copy'; into: Range; from: Range }
   | { type: 'blend'; into: Range; from: Range; factor: number }
   | { type: 'combine'; into: Range; from: Range; alpha: number; beta: number }
-  | { type: 'apply'; step: number }
+  | { type: 'fill'; into: Range; value: number }
+  | { type: 'multiply' | 'divide'; into: Range; from: Range; by: Range }
+  | { type: 'root'; into: Range; from: Range; epsilon: number }
+  | { type: 'apply'; step: number; scale?: number }
+  | { type: 'commit'; step: number }
   | { type: 'compute'; generation: number; step: number }
   | { type: 'message'; to: string; body: Uint8Array }
   | { type: 'cancel'; id: string }
@@ -121,10 +139,15 @@ export interface ExchangeStrategy<S = unknown> {
   readonly name: string
   /** Every rank applies the same steps in the same order, and a change of members needs a new generation. */
   readonly synchronous: boolean
+  /**
+   * Synchronous only: ranks take local steps that differ between two `commit`s. A freeze goes back to the last one, and votes compare
+   * parameters alone, since optimizers differ. Without it every `apply` commits.
+   */
+  readonly rounds?: boolean
   /** @throws InvalidParametersError that names a wrong option and says what it may be */
   create(options: StrategyOptions): S
   /** What the driver allocates before it gives the `group` event. */
-  arenas(state: S, group: Pick<Group, 'size' | 'tail' | 'members'>): ArenaSizes
+  arenas(state: S, group: Pick<Group, 'size' | 'tail' | 'optimizer' | 'members'>): ArenaSizes
   step(state: S, event: StrategyEvent, env: Env): StrategyEffect[]
   /** Nothing of this trainer is on its way or owed: its parameters (and weight) may be read as final. */
   settled(state: S): boolean

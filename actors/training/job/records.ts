@@ -14,6 +14,11 @@ export const jobSpecSchema = z.strictObject({
   model: name,
   data: z.string().min(1).max(4096),
   strategy: name,
+  /** What the strategy's `create` takes. */
+  strategyOptions: z
+    .record(z.string().regex(/^[a-z][\w-]{0,63}$/), z.union([z.string().max(256), z.number(), z.boolean()]))
+    .refine(options => Object.keys(options).length <= 32, 'at most 32 options')
+    .optional(),
   trainers: z.union([positive.max(MAX_TRAINERS), z.literal('all')]),
   epochs: positive.max(1_000_000),
   batch: positive.max(1_000_000).optional(),

@@ -76,6 +76,7 @@ export class Service implements NodeService {
     const { mesh, agent } = this.#init
     const spec = checkSpec(input)
     const strategy = strategyNamed(spec.strategy)
+    strategy.create(spec.strategyOptions ?? {})
     if (spec.resume !== undefined) await latestCheckpoint(spec.resume)
     const dataset = await openDataset(spec.data, {
       ...(this.#init.dataRoots === undefined ? {} : { dataRoots: this.#init.dataRoots }),

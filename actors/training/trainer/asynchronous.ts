@@ -18,6 +18,8 @@ import { ExchangeDriver } from './exchange-driver.ts'
 import { collectModel, giveModel } from './final-model.ts'
 import type { TrainerMessage } from './messages.ts'
 import type { PeerAddress } from './peers.ts'
+import type { SavedStrategy } from './saved-strategy.ts'
+import { sleep } from './sleep.ts'
 import type { SessionInit } from './synchronous.ts'
 
 /** Batches of one range of the ledger: what a death can lose or train twice at the most, a trainer. */
@@ -57,18 +59,27 @@ export class AsynchronousSession {
   #started = false
   #final: { round: number; weights: Map<string, (weight: number) => void> } | undefined
 
-  constructor(init: SessionInit, founders: string[], saved?: Uint8Array) {
+  constructor(init: SessionInit, founders: string[], saved?: { ledger?: Uint8Array; strategy: SavedStrategy }) {
     this.#init = init
     this.#founders = founders
     const { run } = init
     const { spec, job } = run.job
     const rangeSize = spec.globalBatch ?? spec.batch! * RANGE_BATCHES
     const ledger = createLedger({ job, samples: run.dataset.train.count, rangeSize, epochs: spec.epochs })
-    if (saved !== undefined) mergeLedger(ledger, saved)
+    if (saved?.ledger !== undefined) mergeLedger(ledger, saved.ledger)
     this.#ledger = createLedgerCore(init.self, ledger.spec, ledger)
     const strategy = strategyNamed(spec.strategy)
-    const state = strategy.create({})
-    resizeArenas(run.arenas, strategy.arenas(state, { size: run.arenas.parameters.length, tail: TAIL, members: [] }))
+    const options = spec.strategyOptions ?? {}
+    const state = saved?.strategy.name === strategy.name ? strategy.restore(options, saved.strategy) : strategy.create(options)
+    resizeArenas(
+      run.arenas,
+      strategy.arenas(state, {
+        size: run.arenas.parameters.length,
+        tail: TAIL,
+        optimizer: run.arenas.optimizer.length,
+        members: founders.map(trainer => ({ trainer }))
+      })
+    )
     this.#driver = new ExchangeDriver(strategy, state, {
       clock: init.clock,
       random: init.random,
@@ -76,7 +87,7 @@ export class AsynchronousSession {
       arenas: run.arenas,
       channel: trainer => init.peers.channel(trainer),
       compute: (_, step) => this.#compute(step),
-      apply: () => this.#apply(),
+      apply: (_, scale) => this.#apply(scale),
       message: (to, body) => init.peers.send(to, { type: 'strategy', generation: GENERATION, body }),
       report: (name, value) => {
         if (name === 'staleness') this.#staleness = value
@@ -114,7 +125,8 @@ export class AsynchronousSession {
         members: this.#founders.map(trainer => ({ trainer })),
         rank,
         size: run.arenas.parameters.length,
-        tail: TAIL
+        tail: TAIL,
+        optimizer: run.arenas.optimizer.length
       },
       run.progress.step
     )
@@ -268,16 +280,16 @@ export class AsynchronousSession {
       outcome => {
         if (this.#ended.signal.aborted) return
         this.#computeMs = outcome.computeMs
-        this.#driver.event({ type: 'gradients', generation: GENERATION, step })
+        this.#driver.event({ type: 'gradients', generation: GENERATION, step, samples: outcome.denominator, rate: run.rate() })
       },
       error => this.#failed(error)
     )
   }
 
-  #apply(): void {
+  #apply(scale: number): void {
     const { run, self, clock, reporter, peers } = this.#init
     const { lossSum, denominator } = run.tail()
-    run.apply(1)
+    run.apply(scale)
     const range = this.#range
     const epoch = range?.epoch ?? 0
     if (range !== undefined && range.next >= range.end) {
@@ -377,6 +389,7 @@ export class AsynchronousSession {
   async #settle(): Promise<void> {
     const { clock } = this.#init
     const until = clock.now() + 3000
+    this.#driver.event({ type: 'drain' })
     while (!this.#driver.settled && clock.now() < until && !this.#ended.signal.aborted) await sleep(clock, 20, this.#ended.signal)
   }
 
@@ -388,17 +401,4 @@ export class AsynchronousSession {
   #failed(error: Error): void {
     if (!this.#ended.signal.aborted) this.#init.reporter.failed(error)
   }
-}
-
-function sleep(clock: SessionInit['clock'], delay: number, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    const done = () => {
-      cancel()
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const cancel = clock.setTimer(delay, done)
-    signal.addEventListener('abort', done)
-    if (signal.aborted) done()
-  })
 }

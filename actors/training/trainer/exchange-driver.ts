@@ -23,8 +23,10 @@ export interface ExchangePorts {
   readonly arenas: Arenas
   /** Compute the gradients of `step`; ends with {@link ExchangeDriver.event} `gradients`. */
   compute(generation: number, step: number): void
-  /** Apply arena `gradients` to arena `parameters`, at once. */
-  apply(step: number): void
+  /** Apply arena `gradients` to arena `parameters`, at once, at `scale` times the rate; 0: only count the step. */
+  apply(step: number, scale: number): void
+  /** What a freeze goes back to is the state as it now is; only strategies with `rounds` say it. */
+  commit?(step: number): void
   message(trainer: string, body: Uint8Array): void
   report(name: string, value: number): void
   /** A transfer with this trainer cannot go on. */
@@ -116,7 +118,10 @@ export class ExchangeDriver {
         )
         break
       case 'apply':
-        ports.apply(effect.step)
+        ports.apply(effect.step, effect.scale ?? 1)
+        break
+      case 'commit':
+        ports.commit?.(effect.step)
         break
       case 'compute':
         ports.compute(effect.generation, effect.step)

@@ -35,8 +35,8 @@ export class Reporter {
   #waiting: JobEvent[] = []
   #flushing: Promise<void> | undefined
   #window = { trained: 0, computeMs: 0, exchangeMs: 0, steps: 0, since: performance.now() }
-  /** Set when a step ended an epoch, until the border is dealt with. */
-  epochOver: { epoch: number; committed: number } | undefined
+  /** Set when a step ended epoch `epoch`, until the border is dealt with, which may be that of several epochs from `first` on. */
+  epochOver: { first: number; epoch: number; committed: number } | undefined
 
   constructor(init: {
     run: TrainingRun

@@ -93,13 +93,24 @@ export class TrainingRun {
   fromSeed(): void {
     initialise(this.training.layout, this.job.spec.seed, this.arenas.parameters)
     this.arenas.optimizer.fill(0)
+    this.arenas.state.fill(0)
     this.progress = { step: 0, epoch: 0, position: 0 }
     this.initialised = true
   }
 
-  /** Hash of parameters and optimizer state: equal for replicas in the same state. */
-  hash(): string {
-    return stateHash(this.arenas.parameters, this.arenas.optimizer)
+  /**
+   * Hash of parameters and optimizer state: equal for replicas in the same state.
+   *
+   * @param parametersOnly - where optimizers of replicas differ
+   */
+  hash(parametersOnly = false): string {
+    const { parameters, optimizer } = this.arenas
+    return parametersOnly ? stateHash(parameters) : stateHash(parameters, optimizer)
+  }
+
+  /** Learning rate of the next step. */
+  rate(): number {
+    return rateAt(this.#schedule, this.job.spec.lr, this.progress.step)
   }
 
   /** Positions of an epoch's order as a batch. */
@@ -127,12 +138,12 @@ export class TrainingRun {
     return { lossSum: lossSum!, denominator: denominator!, correct: correct! }
   }
 
-  /** One optimizer step with arena `gradients`, divided by its tail's denominator. @param scale - of the rate */
+  /** One optimizer step with arena `gradients`, divided by its tail's denominator. @param scale - of the rate; 0: only count the step */
   apply(scale: number): void {
     const { denominator } = this.tail()
-    const rate = rateAt(this.#schedule, this.job.spec.lr, this.progress.step) * scale
+    const rate = this.rate() * scale
     this.progress = { ...this.progress, step: this.progress.step + 1 }
-    if (denominator === 0) return
+    if (denominator === 0 || scale === 0) return
     this.#optimizer.apply({
       parameters: this.arenas.parameters,
       gradients: this.arenas.gradients,
@@ -170,6 +181,7 @@ export class TrainingRun {
     const { layout } = this.training
     const parameters = this.arenas.parameters.slice()
     const optimizer = this.arenas.optimizer.slice()
+    const state = this.arenas.state.slice()
     const manifest = {
       format: 'gradmesh-checkpoint/1',
       job: this.job.job,
@@ -183,7 +195,8 @@ export class TrainingRun {
     await mkdir(folder, { recursive: true })
     await writeSafetensors(join(folder, 'state.safetensors'), [
       ...layout.parameters.map(p => ({ name: p.name, shape: p.shape, data: parameters.subarray(p.offset, p.offset + p.size) })),
-      { name: '@optimizer', shape: [optimizer.length], data: optimizer }
+      { name: '@optimizer', shape: [optimizer.length], data: optimizer },
+      ...(state.length > 0 ? [{ name: '@strategy', shape: [state.length], data: state }] : [])
     ])
     await writeAtomically(join(folder, 'manifest.json'), JSON.stringify(manifest, null, 2) + '\n')
     return { name, step, files: [`checkpoints/${name}/state.safetensors`, `checkpoints/${name}/manifest.json`] }
@@ -192,9 +205,10 @@ export class TrainingRun {
   /**
    * Takes up a checkpoint.
    *
+   * @param sameStrategy - whether the strategy that wrote it is the job's: another begins with nothing of its own
    * @throws MalformedError when it does not fit the model
    */
-  async restore(path: string, progress: Progress): Promise<void> {
+  async restore(path: string, progress: Progress, sameStrategy: boolean): Promise<void> {
     const { tensors } = await readSafetensors(path)
     for (const p of this.training.layout.parameters) {
       const tensor = tensors.get(p.name)
@@ -206,6 +220,9 @@ export class TrainingRun {
     if (optimizer?.data.length !== this.arenas.optimizer.length)
       throw new MalformedError(`${path}: the optimizer's state is missing or has another size`)
     this.arenas.optimizer.set(optimizer.data)
+    const state = sameStrategy ? tensors.get('@strategy')?.data : undefined
+    if (state?.length === this.arenas.state.length) this.arenas.state.set(state)
+    else this.arenas.state.fill(0)
     this.progress = { ...progress }
     this.initialised = true
   }

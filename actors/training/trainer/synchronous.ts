@@ -2,7 +2,7 @@ import { AbortedError, type Clock, type Logger, type Rng } from '../../../common
 import { stepSlice } from '../../../datasets/index.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import { evaluatorOf } from '../job/group.ts'
-import type { GroupRecord } from '../job/records.ts'
+import type { GroupRecord, Progress } from '../job/records.ts'
 import { bytesOf, resizeArenas, TAIL } from './arenas.ts'
 import type { Batch, Outcome } from './engine.ts'
 import { ExchangeDriver, transferName } from './exchange-driver.ts'
@@ -23,6 +23,14 @@ export interface SessionInit {
   logger: Logger
   /** A channel to this trainer broke in mid-generation. */
   fault(trainer: string, error: Error): void
+}
+
+/** What a strategy with rounds goes back to. */
+interface Committed {
+  progress: Progress
+  parameters: Float32Array
+  optimizer: Float32Array
+  state: Float32Array
 }
 
 interface Slice {
@@ -51,6 +59,10 @@ export class SynchronousSession {
   #outcome: Outcome | undefined
   #computed = 0
   #serving = false
+  readonly #rounds: boolean
+  #committed: Committed | undefined
+  /** Step of the last border that was dealt with. */
+  #border: number | undefined
 
   constructor(init: SessionInit, group: GroupRecord) {
     this.#init = init
@@ -62,16 +74,22 @@ export class SynchronousSession {
         group.members.map(m => m.trainer)
       ) === init.self
     const strategy = strategyNamed(group.algorithm)
-    const state = strategy.create({})
-    resizeArenas(init.run.arenas, strategy.arenas(state, { size: init.run.arenas.parameters.length, tail: TAIL, members: group.members }))
+    const { arenas, job } = init.run
+    const state = strategy.create(job.spec.strategyOptions ?? {})
+    this.#rounds = strategy.rounds ?? false
+    resizeArenas(
+      arenas,
+      strategy.arenas(state, { size: arenas.parameters.length, tail: TAIL, optimizer: arenas.optimizer.length, members: group.members })
+    )
     this.#driver = new ExchangeDriver(strategy, state, {
       clock: init.clock,
       random: init.random,
       logger: init.logger,
-      arenas: init.run.arenas,
+      arenas,
       channel: trainer => init.peers.channel(trainer),
       compute: () => void this.#compute().catch(error => this.#failed(error)),
-      apply: () => this.#apply(),
+      apply: (_, scale) => this.#apply(scale),
+      commit: () => this.#commit(),
       message: (to, body) => init.peers.send(to, { type: 'strategy', generation: group.generation, body }),
       report: () => {},
       fault: (trainer, error) => init.fault(trainer, error)
@@ -97,11 +115,13 @@ export class SynchronousSession {
     await peers.connect(others, this.#ended.signal)
     await this.#takeState()
     this.#ended.signal.throwIfAborted()
-    const members = this.group.members.map(({ trainer }) => ({ trainer }))
+    const members = this.group.members.map(({ trainer, node }) => ({ trainer, node }))
     this.#serving = true
     // The last generation may have ended within the border of an epoch: its accounts, score and checkpoint are due again.
     const { epoch, position } = run.progress
-    if (position === 0 && epoch > 0) this.#init.reporter.epochOver = { epoch: epoch - 1, committed: run.dataset.train.count }
+    if (position === 0 && epoch > 0)
+      this.#init.reporter.epochOver = { first: epoch - 1, epoch: epoch - 1, committed: run.dataset.train.count }
+    if (this.#rounds) this.#commit()
     for (const trainer of this.#wanting) this.#giveState(trainer)
     this.#driver.start(
       {
@@ -111,7 +131,8 @@ export class SynchronousSession {
         members,
         rank: this.#rank,
         size: run.arenas.parameters.length,
-        tail: TAIL
+        tail: TAIL,
+        optimizer: run.arenas.optimizer.length
       },
       run.progress.step
     )
@@ -121,8 +142,35 @@ export class SynchronousSession {
   end(): void {
     this.#driver.freeze()
     this.#ended.abort(new AbortedError(`generation ${this.group.generation} has ended`))
+    this.#rollBack()
     for (const m of this.group.members)
       this.#init.peers.channel(m.trainer)?.cancel(id => id.startsWith(transferName(this.group.generation, '')))
+  }
+
+  /** The state as it now is is what all ranks have agreed on. */
+  #commit(): void {
+    const { run } = this.#init
+    const { parameters, optimizer, state } = run.arenas
+    this.#committed ??= {
+      progress: run.progress,
+      parameters: new Float32Array(parameters.length),
+      optimizer: new Float32Array(optimizer.length),
+      state: new Float32Array(state.length)
+    }
+    const committed = this.#committed
+    committed.progress = { ...run.progress }
+    for (const name of ['parameters', 'optimizer', 'state'] as const) committed[name].set(run.arenas[name])
+  }
+
+  /** Local steps since the last commit are nobody's: back to it. */
+  #rollBack(): void {
+    const { run, reporter } = this.#init
+    const committed = this.#committed
+    if (committed === undefined || committed.progress.step === run.progress.step) return
+    this.#committed = undefined
+    for (const name of ['parameters', 'optimizer', 'state'] as const) run.arenas[name].set(committed[name])
+    run.progress = committed.progress
+    reporter.epochOver = undefined
   }
 
   message(from: string, message: TrainerMessage): void {
@@ -172,7 +220,7 @@ export class SynchronousSession {
       cancel()
     }
     run.progress = { step, epoch, position }
-    const hash = run.hash()
+    const hash = run.hash(this.#rounds)
     if (hash !== resume.hash) throw new Error(`the state taken from ${donor} has hash ${hash}, the group agreed on ${resume.hash}`)
     run.initialised = true
   }
@@ -190,13 +238,13 @@ export class SynchronousSession {
   }
 
   #stateArenas(): [string, Float32Array][] {
-    const { parameters, optimizer } = this.#init.run.arenas
-    return optimizer.length > 0
-      ? [
-          ['parameters', parameters],
-          ['optimizer', optimizer]
-        ]
-      : [['parameters', parameters]]
+    const { parameters, optimizer, state } = this.#init.run.arenas
+    const all: [string, Float32Array][] = [
+      ['parameters', parameters],
+      ['optimizer', optimizer],
+      ['strategy', state]
+    ]
+    return all.filter(([, arena]) => arena.length > 0)
   }
 
   #sliceAt(epoch: number, position: number): Slice {
@@ -235,13 +283,20 @@ export class SynchronousSession {
     if (this.#ended.signal.aborted) return
     this.#outcome = outcome
     this.#computed = this.#init.clock.now()
-    this.#driver.event({ type: 'gradients', generation: this.group.generation, step: run.progress.step + 1 })
+    this.#driver.event({
+      type: 'gradients',
+      generation: this.group.generation,
+      step: run.progress.step + 1,
+      samples: outcome.denominator,
+      rate: run.rate() * this.#scale(),
+      last: following >= count && epoch + 1 >= run.job.spec.epochs
+    })
   }
 
-  #apply(): void {
+  #apply(scale: number): void {
     const { run, reporter, clock, peers } = this.#init
     const slice = this.#slice!
-    run.apply(this.#scale())
+    run.apply(this.#scale() * scale)
     const position = run.progress.position + slice.total
     const over = position >= run.dataset.train.count
     run.progress = over ? { ...run.progress, epoch: slice.epoch + 1, position: 0 } : { ...run.progress, position }
@@ -257,20 +312,25 @@ export class SynchronousSession {
       exchangeMs: clock.now() - this.#computed,
       bytesSent: this.group.members.reduce((sum, m) => sum + (peers.channel(m.trainer)?.statistics.bytesSent ?? 0), 0)
     })
-    if (over) reporter.epochOver = { epoch: slice.epoch, committed: position }
+    if (over) reporter.epochOver = { first: reporter.epochOver?.first ?? slice.epoch, epoch: slice.epoch, committed: position }
   }
 
   /** What is due between two steps: the end of an epoch, a checkpoint, the end of the run. */
   async #atBorders(): Promise<void> {
     const { run, reporter } = this.#init
     const { spec } = run.job
+    const { step } = run.progress
+    // What the job is, at this step, is settled by the round's end.
+    if (this.#rounds && step !== this.#committed?.progress.step) return
+    const before = this.#border ?? step - 1
+    this.#border = step
     const finished = run.progress.epoch >= spec.epochs
     const over = reporter.epochOver
     reporter.epochOver = undefined
-    const due =
-      spec.checkpointEvery === undefined ? over !== undefined : run.progress.step % spec.checkpointEvery === 0 && run.progress.step > 0
+    const every = spec.checkpointEvery
+    const due = every === undefined ? over !== undefined : step > 0 && Math.floor(step / every) > Math.floor(before / every)
     if (!this.#evaluates) return
-    if (over !== undefined) reporter.epoch(over.epoch, over.committed, 0)
+    if (over !== undefined) for (let epoch = over.first; epoch <= over.epoch; epoch++) reporter.epoch(epoch, over.committed, 0)
     // A generation that begins at the very end has its evaluator score the model again: the last one may have died before it did.
     if (over !== undefined || finished) {
       const evaluation = await reporter.evaluate(run.arenas.parameters, this.#ended.signal)

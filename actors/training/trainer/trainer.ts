@@ -15,6 +15,7 @@ import { evaluatorOn } from './evaluator.ts'
 import { Peers, pause } from './peers.ts'
 import { Reporter } from './reporter.ts'
 import { TrainingRun } from './run.ts'
+import type { SavedStrategy } from './saved-strategy.ts'
 import { type SessionInit, SynchronousSession } from './synchronous.ts'
 
 /** Between two signs of life to the job, ms. */
@@ -34,6 +35,8 @@ export class Trainer {
   readonly #closed = new AbortController()
   readonly #delay = monitorEventLoopDelay({ resolution: 1 })
   readonly #synchronous: boolean
+  /** Replicas in the same state may differ in their optimizers. */
+  readonly #rounds: boolean
   #run: TrainingRun | undefined
   #reporter: Reporter | undefined
   #peers: Peers | undefined
@@ -44,7 +47,7 @@ export class Trainer {
   #fence = 0
   #phase = 'opening'
   /** The checkpoint this job goes on from. */
-  #resume: { state: string; progress: Progress; ledger?: Uint8Array } | undefined
+  #resume: { state: string; progress: Progress; ledger?: Uint8Array; strategy: SavedStrategy } | undefined
 
   private constructor(context: ProcessContext<TrainerInit>, record: JobRecord, logger: Logger, host: Host, endpoint: BulkEndpoint) {
     this.#context = context
@@ -54,7 +57,9 @@ export class Trainer {
     this.#endpoint = endpoint
     this.#job = context.at(Job, record.job)
     this.#node = context.at(Node, context.self, { node: context.self })
-    this.#synchronous = strategyNamed(record.spec.strategy).synchronous
+    const { synchronous, rounds } = strategyNamed(record.spec.strategy)
+    this.#synchronous = synchronous
+    this.#rounds = rounds ?? false
     this.#delay.enable()
   }
 
@@ -102,7 +107,7 @@ export class Trainer {
       trainer: this.#self,
       generation: this.#group?.record.generation ?? 0,
       initialised: this.#run?.initialised ?? false,
-      hash: this.#run?.initialised ? this.#run.hash() : '',
+      hash: this.#run?.initialised ? this.#run.hash(this.#rounds) : '',
       progress: this.#progress()
     }
   }
@@ -113,7 +118,12 @@ export class Trainer {
     this.#session?.end()
     this.#asynchronous?.end()
     this.#phase = 'stopped'
-    return await this.#reporter!.checkpoint(this.#asynchronous?.checkpoint() ?? { generation: this.#group?.record.generation ?? 0 })
+    return await this.#reporter!.checkpoint(
+      this.#asynchronous?.checkpoint() ?? {
+        generation: this.#group?.record.generation ?? 0,
+        strategy: { name: this.#record.spec.strategy }
+      }
+    )
   }
 
   status(): TrainerState {
@@ -229,7 +239,7 @@ export class Trainer {
 
   async #beginAsynchronous(reply: EnrolReply, founders: string[]): Promise<void> {
     if (reply.checkpoint !== undefined) await this.#useCheckpoint(reply.checkpoint)
-    const session = new AsynchronousSession(this.#sessionInit(), founders, this.#resume?.ledger)
+    const session = new AsynchronousSession(this.#sessionInit(), founders, this.#resume)
     this.#asynchronous = session
     session.peers(reply.peers ?? [])
     await session.begin()
@@ -265,7 +275,7 @@ export class Trainer {
   async #initial(run: TrainingRun, checkpoint?: string): Promise<void> {
     if (checkpoint !== undefined) await this.#useCheckpoint(checkpoint)
     if (this.#resume === undefined) run.fromSeed()
-    else await run.restore(this.#resume.state, this.#resume.progress)
+    else await run.restore(this.#resume.state, this.#resume.progress, this.#resume.strategy.name === this.#record.spec.strategy)
   }
 
   async #useCheckpoint(checkpoint: string): Promise<void> {
@@ -292,8 +302,13 @@ async function readManifest(paths: { state: string; manifest: string }) {
   const manifest: unknown = JSON.parse(await readFile(paths.manifest, 'utf8'))
   const progress = parseProgress(manifest)
   if (progress === undefined) throw new MalformedError(`${paths.manifest}: no step, epoch and position`)
-  const { ledger } = manifest as { ledger?: unknown }
-  return { state: paths.state, progress, ...(typeof ledger === 'string' ? { ledger: Buffer.from(ledger, 'base64') } : {}) }
+  const { ledger, strategy } = manifest as { ledger?: unknown; strategy?: SavedStrategy }
+  return {
+    state: paths.state,
+    progress,
+    strategy: strategy ?? {},
+    ...(typeof ledger === 'string' ? { ledger: Buffer.from(ledger, 'base64') } : {})
+  }
 }
 
 /** Lines on standard error become the supervising node's log. */

@@ -171,13 +171,13 @@ t.test('a freeze and a new generation without the dead, at any point, apply ever
 t.test('a computation of an older generation is not counted', async t => {
   const state = allreduce.create({})
   const env = { now: 0, random: createRng(1) }
-  const group = { job: 'j', generation: 1, self: 'a', members: [{ trainer: 'a' }], rank: 0, size: 4, tail: 3 }
+  const group = { job: 'j', generation: 1, self: 'a', members: [{ trainer: 'a' }], rank: 0, size: 4, tail: 3, optimizer: 0 }
   t.same(allreduce.step(state, { type: 'group', group, step: 7 }, env), [{ type: 'compute', generation: 1, step: 8 }])
   allreduce.step(state, { type: 'freeze' }, env)
-  t.same(allreduce.step(state, { type: 'gradients', generation: 1, step: 8 }, env), [])
+  t.same(allreduce.step(state, { type: 'gradients', generation: 1, step: 8, samples: 1, rate: 1 }, env), [])
   allreduce.step(state, { type: 'group', group: { ...group, generation: 2 }, step: 7 }, env)
-  t.same(allreduce.step(state, { type: 'gradients', generation: 1, step: 8 }, env), [])
-  t.same(allreduce.step(state, { type: 'gradients', generation: 2, step: 8 }, env), [
+  t.same(allreduce.step(state, { type: 'gradients', generation: 1, step: 8, samples: 1, rate: 1 }, env), [])
+  t.same(allreduce.step(state, { type: 'gradients', generation: 2, step: 8, samples: 1, rate: 1 }, env), [
     { type: 'apply', step: 8 },
     { type: 'compute', generation: 2, step: 9 }
   ])
@@ -188,7 +188,7 @@ t.test('wrong names and options are refused by name', async t => {
   t.throws(() => allreduce.create({ algorithm: 'star' }), { name: 'InvalidParametersError', message: /star.*ring/ })
   t.throws(() => allreduce.create({ segment: 0 }), { name: 'InvalidParametersError', message: /segment/ })
   t.throws(() => allreduce.create({ sement: 1 }), { name: 'InvalidParametersError', message: /sement.*segment/ })
-  const group = { job: 'j', generation: 1, self: 'b', members: [{ trainer: 'a' }], rank: -1, size: 4, tail: 3 }
+  const group = { job: 'j', generation: 1, self: 'b', members: [{ trainer: 'a' }], rank: -1, size: 4, tail: 3, optimizer: 0 }
   t.throws(() => allreduce.step(allreduce.create({}), { type: 'group', group, step: 0 }, { now: 0, random: createRng(1) }), {
     name: 'InvalidParametersError'
   })

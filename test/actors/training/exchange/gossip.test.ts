@@ -244,11 +244,20 @@ t.test('alone it trains, and the last to leave just leaves', async t => {
 
 t.test('a share that is offered twice counts once', async t => {
   const state = gossip.create({})
-  const group = { job: 'j', generation: 1, self: 'a', members: [{ trainer: 'a' }, { trainer: 'b' }], rank: 0, size: 4, tail: 3 }
+  const group = {
+    job: 'j',
+    generation: 1,
+    self: 'a',
+    members: [{ trainer: 'a' }, { trainer: 'b' }],
+    rank: 0,
+    size: 4,
+    tail: 3,
+    optimizer: 0
+  }
   gossip.step(state, { type: 'group', group, step: 0 }, env)
   const other = gossip.create({})
   gossip.step(other, { type: 'group', group: { ...group, self: 'b', rank: 1 }, step: 0 }, env)
-  const given = gossip.step(other, { type: 'gradients', generation: 1, step: 1 }, env)
+  const given = gossip.step(other, { type: 'gradients', generation: 1, step: 1, samples: 1, rate: 1 }, env)
   const offer = given.find(e => e.type === 'message')!
   const heard = () => gossip.step(state, { type: 'message', from: 'b', body: offer.body }, env)
   const [receive] = heard()
@@ -266,7 +275,16 @@ t.test('a share that is offered twice counts once', async t => {
 t.test('bytes that no trainer sends change nothing', async t => {
   const rng = createRng(`${seed}/hostile`)
   const state = gossip.create({})
-  const group = { job: 'j', generation: 1, self: 'a', members: [{ trainer: 'a' }, { trainer: 'b' }], rank: 0, size: 4, tail: 3 }
+  const group = {
+    job: 'j',
+    generation: 1,
+    self: 'a',
+    members: [{ trainer: 'a' }, { trainer: 'b' }],
+    rank: 0,
+    size: 4,
+    tail: 3,
+    optimizer: 0
+  }
   gossip.step(state, { type: 'group', group, step: 0 }, env)
   const offer = (weight: number, clock: number) => {
     const body = new Uint8Array(25)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import {
   type Arenas,
+  type ArithmeticEffect,
   carryOut,
   type ExchangeStrategy,
   type Group,
@@ -17,7 +18,9 @@ export interface Engine {
   /** Writes the gradients of `step` into arena `gradients`. */
   gradients(trainer: TestTrainer, step: number): void
   /** Applies arena `gradients` to arena `parameters`. */
-  apply(trainer: TestTrainer, step: number): void
+  apply(trainer: TestTrainer, step: number, scale: number): void
+  /** The trainer's state is what all have agreed on. */
+  commit?(trainer: TestTrainer, step: number): void
 }
 
 export interface WorldInit {
@@ -26,6 +29,13 @@ export interface WorldInit {
   rng: Rng
   size: number
   tail?: number
+  /** Floats of the optimizer's state. */
+  optimizer?: number
+  /** Arenas of double precision, where a test looks for the algorithm's exact behaviour instead of its bits. */
+  double?: boolean
+  /** What the events of `gradients` say. */
+  samples?: (trainer: TestTrainer, step: number) => number
+  rate?: number
   engine: Engine
   /** Mean time of a transfer or message, and of a computation of `trainer`. */
   latency?: number
@@ -109,24 +119,15 @@ export class World {
       const trainer = this.trainers.get(name)!
       this.#void(trainer)
       trainer.generation = generation
-      const { size, tail = 0 } = this.init
-      const group: Group = {
-        job: 'test',
-        generation,
-        self: name,
-        members,
-        rank: members.findIndex(m => m.trainer === name),
-        size,
-        tail
-      }
+      const group = this.#groupOf(name, generation, members)
       const sizes = this.init.strategy.arenas(trainer.state, group)
-      const parameters = trainer.arenas?.parameters ?? new Float32Array(size)
       trainer.arenas = {
-        parameters,
-        gradients: new Float32Array(size + tail),
-        outgoing: new Float32Array(sizes.outgoing),
-        landing: new Float32Array(sizes.landing),
-        state: trainer.arenas?.state ?? new Float32Array(sizes.state)
+        parameters: trainer.arenas?.parameters ?? this.#floats(group.size),
+        optimizer: trainer.arenas?.optimizer ?? this.#floats(group.optimizer),
+        gradients: this.#floats(group.size + group.tail),
+        outgoing: this.#floats(sizes.outgoing),
+        landing: this.#floats(sizes.landing),
+        state: trainer.arenas?.state ?? this.#floats(sizes.state)
       }
       trainer.applied = steps(name)
     }
@@ -179,8 +180,12 @@ export class World {
   }
 
   #groupOf(self: string, generation: number, members: { trainer: string }[]): Group {
-    const { size, tail = 0 } = this.init
-    return { job: 'test', generation, self, members, rank: members.findIndex(m => m.trainer === self), size, tail }
+    const { size, tail = 0, optimizer = 0 } = this.init
+    return { job: 'test', generation, self, members, rank: members.findIndex(m => m.trainer === self), size, tail, optimizer }
+  }
+
+  #floats(length: number): Float32Array {
+    return this.init.double === true ? (new Float64Array(length) as unknown as Float32Array) : new Float32Array(length)
   }
 
   #delay(mean: number): number {
@@ -202,7 +207,8 @@ export class World {
     const { name } = trainer
     if (isArithmetic(effect)) {
       this.#free(trainer, effect.into, `${effect.type} into`)
-      carryOut(effect, trainer.arenas)
+      if (this.init.double === true) carryOutDouble(effect, trainer.arenas)
+      else carryOut(effect, trainer.arenas)
       return
     }
     switch (effect.type) {
@@ -233,7 +239,11 @@ export class World {
         this.#free(trainer, { arena: 'parameters', offset: 0, length: trainer.arenas.parameters.length }, 'apply')
         trainer.applied = effect.step
         trainer.log.push(effect.step)
-        this.init.engine.apply(trainer, effect.step)
+        this.init.engine.apply(trainer, effect.step, effect.scale ?? 1)
+        return
+      case 'commit':
+        assert.equal(effect.step, trainer.applied, `${name} commits what it applied`)
+        this.init.engine.commit?.(trainer, effect.step)
         return
       case 'compute': {
         const whole: Range = { arena: 'gradients', offset: 0, length: trainer.arenas.gradients.length }
@@ -244,7 +254,14 @@ export class World {
           if (trainer.epoch !== epoch) return
           this.#free(trainer, whole, 'compute')
           this.init.engine.gradients(trainer, effect.step)
-          this.give(name, { type: 'gradients', generation: effect.generation, step: effect.step })
+          this.give(name, {
+            type: 'gradients',
+            generation: effect.generation,
+            step: effect.step,
+            samples: this.init.samples?.(trainer, effect.step) ?? 1,
+            rate: this.init.rate ?? 1,
+            last: effect.step === trainer.lastStep
+          })
         })
         return
       }
@@ -316,6 +333,42 @@ export class World {
       })
       this.give(to.name, { type: 'landed', id: transfer.id })
     })
+  }
+}
+
+/** The arithmetic effects as formulas in double precision: what the kernels do, without their rounding. */
+function carryOutDouble(effect: ArithmeticEffect, arenas: Arenas): void {
+  const into = view(arenas, effect.into)
+  if (effect.type === 'fill') {
+    into.fill(effect.value)
+    return
+  }
+  const from = view(arenas, effect.from).slice()
+  const by = 'by' in effect ? view(arenas, effect.by).slice() : from
+  for (let i = 0; i < into.length; i++) {
+    const b = by[by.length === 1 ? 0 : i]
+    switch (effect.type) {
+      case 'copy':
+        into[i] = from[i]
+        break
+      case 'reduce':
+        into[i] += from[i]
+        break
+      case 'blend':
+        into[i] += effect.factor * (from[i] - into[i])
+        break
+      case 'combine':
+        into[i] = effect.alpha * into[i] + effect.beta * from[i]
+        break
+      case 'root':
+        into[i] = Math.sqrt(Math.max(0, from[i]) + effect.epsilon)
+        break
+      case 'multiply':
+        into[i] = from[i] * b
+        break
+      case 'divide':
+        into[i] = b === 0 ? 0 : from[i] / b
+    }
   }
 }
 
