@@ -18,6 +18,7 @@ export { ledgerStep } from './core.ts'
 export {
   bounds,
   commit,
+  committedSamples,
   committers,
   createLedger,
   type EpochRecord,

@@ -99,6 +99,13 @@ export function figures(ledger: Ledger, epoch: number): { committed: number; dup
   return { committed: record?.samples ?? 0, duplicated: record?.duplicated ?? 0 }
 }
 
+/** Samples committed over all epochs, as far as this trainer knows. */
+export function committedSamples(ledger: Ledger): number {
+  let samples = ledger.low * ledger.spec.samples
+  for (let epoch = ledger.low; epoch < Math.min(ledger.low + 2, ledger.spec.epochs); epoch++) samples += figures(ledger, epoch).committed
+  return samples
+}
+
 /** First range at or after `from` that nobody has committed, `ranges` when there is none. */
 export function nextUncommitted(ledger: Ledger, epoch: number, from: number): number {
   const record = ledger.epochs[epoch]

@@ -3,6 +3,7 @@ import { strategyNamed } from '../exchange/index.ts'
 import { evaluatorOf } from '../job/group.ts'
 import type { Progress } from '../job/records.ts'
 import {
+  committedSamples,
   createLedger,
   createLedgerCore,
   encodeLedger,
@@ -302,7 +303,7 @@ export class AsynchronousSession {
       rank: this.#alive().sort().indexOf(self),
       epoch,
       step: run.progress.step,
-      samples: this.#committed(),
+      samples: committedSamples(this.#ledger.ledger),
       loss: denominator > 0 ? lossSum / denominator : 0,
       trained: this.#batch,
       computeMs: this.#computeMs,
@@ -311,13 +312,6 @@ export class AsynchronousSession {
       ...(this.#staleness === undefined ? {} : { staleness: this.#staleness })
     })
     this.#stepped = now
-  }
-
-  #committed(): number {
-    const { ledger } = this.#ledger
-    let samples = ledger.low * ledger.spec.samples
-    for (let epoch = ledger.low; epoch < Math.min(ledger.low + 2, ledger.spec.epochs); epoch++) samples += figures(ledger, epoch).committed
-    return samples
   }
 
   #evaluates(): boolean {
