@@ -21,11 +21,18 @@ function fail(message) {
 }
 
 async function run(path) {
-  module.enableCompileCache?.()
+  useCompileCache()
   quietTypeStripping()
   dieWithRelauncher()
   const { main } = await import(pathToFileURL(path).href)
   await main(args)
+}
+
+/** Compiled code is kept from start to start, that of the processes this one will start too. */
+function useCompileCache() {
+  module.enableCompileCache?.()
+  const folder = module.getCompileCacheDir?.()
+  if (folder !== undefined) process.env.NODE_COMPILE_CACHE ??= dirname(folder)
 }
 
 /** Node 22 and 23 warn on every start that they strip types; the user of a command cannot do anything about it. */

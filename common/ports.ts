@@ -15,3 +15,18 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer)
   }
 }
+
+/** Waits `delay` milliseconds. @throws the signal's reason as soon as it is aborted */
+export function pause(clock: Clock, delay: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.setTimer(delay, end)
+    function end() {
+      cancel()
+      signal.removeEventListener('abort', end)
+      if (signal.aborted) reject(signal.reason)
+      else resolve()
+    }
+    signal.addEventListener('abort', end)
+    if (signal.aborted) end()
+  })
+}

@@ -1,3 +1,4 @@
+import module from 'node:module'
 import process from 'node:process'
 import { silentLogger } from '../../common/index.ts'
 import { Activation } from './activation.ts'
@@ -45,7 +46,11 @@ export function serve<Init, State, Calls extends CallTable>(
       define({ key, self, argument: message.argument as Init, at: (type, k, options) => createHandle(callable, type, k, options?.node) })
     ).then(definition => new Activation(definition, { actor: 'process', key }, silentLogger))
     activation.then(
-      () => peer.send({ type: 'ready' }),
+      () => {
+        peer.send({ type: 'ready' })
+        // What was compiled is kept now: this process is usually killed, and would not come to it at its end.
+        setImmediate(() => module.flushCompileCache())
+      },
       error => {
         console.error(error instanceof Error ? error.message : error)
         process.exit(1)

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { decode, encode } from 'cborg'
+import { encode } from 'cborg'
 import { createRng, type Logger, MalformedError, NotFoundError, systemClock } from '../../../common/index.ts'
 import type { Mesh } from '../../../mesh/index.ts'
 import type { ActorType, Runtime } from '../../runtime/index.ts'
@@ -13,7 +13,7 @@ import { type GroupRecord, groupRecord, type JobRecord, jobRecord, parseGenerati
 import { Trainer, type TrainerNotice } from '../trainer/definition.ts'
 import { jobActor, nodeActor } from './behaviours.ts'
 import { Files } from './file-exchange.ts'
-import { type JobResult, jobResultSchema, LocalJob } from './local-job.ts'
+import { decodeOrUndefined, type JobResult, jobResultSchema, LocalJob } from './local-job.ts'
 import { LocalTrainers } from './local-trainers.ts'
 
 /** Between two looks at which jobs this node watches over, ms. */
@@ -361,13 +361,5 @@ export class NodeAgent {
     return voterReport.encode(
       parsed === undefined || job === undefined ? { trainers: [] } : await this.#trainers.freeze(job, parsed.generation)
     )
-  }
-}
-
-function decodeOrUndefined(payload: Uint8Array): unknown {
-  try {
-    return decode(payload)
-  } catch {
-    return undefined
   }
 }

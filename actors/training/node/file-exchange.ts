@@ -1,12 +1,12 @@
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { decode, encode } from 'cborg'
+import { encode } from 'cborg'
 import { z } from 'zod'
 import { type Logger, MalformedError, NotFoundError, rendezvousOrder } from '../../../common/index.ts'
 import type { Mesh } from '../../../mesh/index.ts'
 import { type Block, type Progress, parseProgress } from '../job/records.ts'
 import { chunks, describe, pathOf, store } from './files.ts'
-import type { LocalJob } from './local-job.ts'
+import { decodeOrUndefined, type LocalJob } from './local-job.ts'
 
 export const FILE_PROTOCOL = '/gradmesh/file/1.0.0'
 const RECORD_TTL = 14 * 86_400_000
@@ -231,13 +231,5 @@ export class Files {
     const block = [...(job?.files.values() ?? [])].find(b => b.cid === parsed.data.cid)
     if (job === undefined || block === undefined) throw new NotFoundError(`no file ${parsed.data.cid} of job ${parsed.data.job} here`)
     yield* chunks(pathOf(job.folder, block.name))
-  }
-}
-
-function decodeOrUndefined(payload: Uint8Array): unknown {
-  try {
-    return decode(payload)
-  } catch {
-    return undefined
   }
 }

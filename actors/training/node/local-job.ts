@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { decode } from 'cborg'
 import { z } from 'zod'
 import type { ProcessHost } from '../../runtime/index.ts'
 import type { JobActor } from '../job/job-actor.ts'
@@ -69,6 +70,15 @@ export class LocalJob {
 
   trainerNamed(trainer: string): LocalTrainer | undefined {
     for (const local of this.trainers.values()) if (local.trainer === trainer) return local
+    return undefined
+  }
+}
+
+/** What a peer's record holds, for a schema to check; undefined when it is no CBOR. */
+export function decodeOrUndefined(payload: Uint8Array): unknown {
+  try {
+    return decode(payload)
+  } catch {
     return undefined
   }
 }

@@ -1,26 +1,15 @@
-import { AbortedError, type GradmeshError } from '../../../common/index.ts'
+import { AbortedError, type GradmeshError, pause } from '../../../common/index.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import { evaluatorOf } from '../job/group.ts'
 import type { Progress } from '../job/records.ts'
-import {
-  committedSamples,
-  createLedger,
-  createLedgerCore,
-  encodeLedger,
-  figures,
-  type LedgerEffect,
-  type LedgerEvent,
-  type LedgerState,
-  ledgerStep,
-  mergeLedger
-} from '../ledger/index.ts'
+import { committedSamples, createLedger, encodeLedger, figures, type Ledger, mergeLedger } from '../ledger/index.ts'
 import { resizeArenas, TAIL } from './arenas.ts'
 import { ExchangeDriver } from './exchange-driver.ts'
 import { collectModel, giveModel } from './final-model.ts'
+import { type LedgerDecision, LedgerDriver } from './ledger-driver.ts'
 import type { TrainerMessage } from './messages.ts'
 import type { PeerAddress } from './peers.ts'
 import type { SavedStrategy } from './saved-strategy.ts'
-import { sleep } from './sleep.ts'
 import type { SessionInit } from './synchronous.ts'
 
 /** Batches of one range of the ledger: what a death can lose or train twice at the most, a trainer. */
@@ -45,8 +34,8 @@ export class AsynchronousSession {
   readonly #founders: string[]
   readonly #ended = new AbortController()
   readonly #driver: ExchangeDriver
-  readonly #ledger: LedgerState
-  readonly #timers = new Map<string, () => void>()
+  readonly #ledger: Ledger
+  readonly #ledgerDriver: LedgerDriver
   readonly #known = new Map<string, PeerAddress>()
   readonly #dialing = new Set<string>()
   readonly #announced = new Map<number, string>()
@@ -68,7 +57,8 @@ export class AsynchronousSession {
     const rangeSize = spec.globalBatch ?? spec.batch! * RANGE_BATCHES
     const ledger = createLedger({ job, samples: run.dataset.train.count, rangeSize, epochs: spec.epochs })
     if (saved?.ledger !== undefined) mergeLedger(ledger, saved.ledger)
-    this.#ledger = createLedgerCore(init.self, ledger.spec, ledger)
+    this.#ledger = ledger
+    this.#ledgerDriver = new LedgerDriver(init, ledger, effect => this.#carryOut(effect))
     const strategy = strategyNamed(spec.strategy)
     const options = spec.strategyOptions ?? {}
     const state = saved?.strategy.name === strategy.name ? strategy.restore(options, saved.strategy) : strategy.create(options)
@@ -117,7 +107,7 @@ export class AsynchronousSession {
     if (this.#ended.signal.aborted) return
     this.#started = true
     this.#stepped = this.#init.clock.now()
-    this.#ledgerEvent({ type: 'start', alive: this.#alive(), joining: rank < 0 })
+    this.#ledgerDriver.event({ type: 'start', alive: this.#alive(), joining: rank < 0 })
     this.#driver.start(
       {
         job: run.job.job,
@@ -167,7 +157,7 @@ export class AsynchronousSession {
         this.#driver.event({ type: 'message', from, body: message.body })
         break
       case 'ledger':
-        this.#ledgerEvent({ type: 'message', from, body: message.body })
+        this.#ledgerDriver.event({ type: 'message', from, body: message.body })
         break
       case 'final':
         void this.#give(from, message.round)
@@ -179,7 +169,7 @@ export class AsynchronousSession {
   }
 
   progress(): Progress {
-    const { ledger } = this.#ledger
+    const ledger = this.#ledger
     const epoch = ledger.low
     return { step: this.#init.run.progress.step, epoch, position: epoch < ledger.spec.epochs ? figures(ledger, epoch).committed : 0 }
   }
@@ -188,14 +178,13 @@ export class AsynchronousSession {
   checkpoint(): Record<string, unknown> {
     return {
       strategy: { name: this.#init.run.job.spec.strategy, ...(this.#driver.checkpoint() as object) },
-      ledger: Buffer.from(encodeLedger(this.#ledger.ledger)).toString('base64')
+      ledger: Buffer.from(encodeLedger(this.#ledger)).toString('base64')
     }
   }
 
   end(): void {
     this.#driver.freeze()
-    for (const cancel of this.#timers.values()) cancel()
-    this.#timers.clear()
+    this.#ledgerDriver.end()
     this.#ended.abort(new AbortedError('the run has ended on this trainer'))
   }
 
@@ -205,7 +194,7 @@ export class AsynchronousSession {
 
   #tellPeers(dead: string[]): void {
     if (!this.#started) return
-    this.#ledgerEvent({ type: 'peers', alive: this.#alive() })
+    this.#ledgerDriver.event({ type: 'peers', alive: this.#alive() })
     const connected = this.#alive().filter(p => p === this.#init.self || this.#init.peers.channel(p) !== undefined)
     this.#driver.event({ type: 'peers', alive: connected, dead })
   }
@@ -221,12 +210,7 @@ export class AsynchronousSession {
       .finally(() => this.#dialing.delete(address.trainer))
   }
 
-  #ledgerEvent(event: LedgerEvent): void {
-    const { clock, random } = this.#init
-    for (const effect of ledgerStep(this.#ledger, event, { now: clock.now(), random })) this.#carryOut(effect)
-  }
-
-  #carryOut(effect: LedgerEffect): void {
+  #carryOut(effect: LedgerDecision): void {
     switch (effect.type) {
       case 'train':
         this.#range = { epoch: effect.epoch, range: effect.range, next: effect.start, end: effect.end }
@@ -237,23 +221,6 @@ export class AsynchronousSession {
         break
       case 'finished':
         void this.#finish().catch(error => this.#failed(error))
-        break
-      case 'message':
-        this.#init.peers.send(effect.to, { type: 'ledger', body: effect.body })
-        break
-      case 'setTimer':
-        this.#timers.get(effect.id)?.()
-        this.#timers.set(
-          effect.id,
-          this.#init.clock.setTimer(effect.delay, () => {
-            this.#timers.delete(effect.id)
-            this.#ledgerEvent({ type: 'timer', id: effect.id })
-          })
-        )
-        break
-      case 'cancelTimer':
-        this.#timers.get(effect.id)?.()
-        this.#timers.delete(effect.id)
         break
     }
   }
@@ -295,7 +262,7 @@ export class AsynchronousSession {
     const epoch = range?.epoch ?? 0
     if (range !== undefined && range.next >= range.end) {
       this.#range = undefined
-      this.#ledgerEvent({ type: 'trained', epoch: range.epoch, range: range.range })
+      this.#ledgerDriver.event({ type: 'trained', epoch: range.epoch, range: range.range })
     }
     run.progress = this.progress()
     const now = clock.now()
@@ -320,7 +287,7 @@ export class AsynchronousSession {
 
   async #epochOver(epoch: number): Promise<void> {
     const { run, reporter } = this.#init
-    if (!this.#evaluates() || epoch === this.#ledger.ledger.spec.epochs - 1) return
+    if (!this.#evaluates() || epoch === this.#ledger.spec.epochs - 1) return
     this.#announce(epoch)
     const { step } = run.progress
     reporter.evaluation(epoch, step, await reporter.evaluate(run.arenas.parameters, this.#ended.signal))
@@ -329,7 +296,7 @@ export class AsynchronousSession {
 
   /** Says what an epoch's accounts are, again when they have changed since. */
   #announce(epoch: number): void {
-    const { committed, duplicated } = figures(this.#ledger.ledger, epoch)
+    const { committed, duplicated } = figures(this.#ledger, epoch)
     const text = `${committed}/${duplicated}`
     if (this.#announced.get(epoch) === text) return
     this.#announced.set(epoch, text)
@@ -343,7 +310,7 @@ export class AsynchronousSession {
     for (let round = 1; !signal.aborted; round++) {
       // Whoever evaluates may die in this; the next in order then finds itself the evaluator.
       if (!this.#evaluates()) {
-        await sleep(clock, 200, signal)
+        await pause(clock, 200, signal).catch(() => {})
         continue
       }
       await this.#settle()
@@ -362,7 +329,7 @@ export class AsynchronousSession {
       const evaluation = await reporter.evaluate(model.mean, signal)
       let worst = evaluation.accuracy
       for (const local of model.locals) worst = Math.min(worst, (await reporter.evaluate(local, signal)).accuracy)
-      const { epochs } = this.#ledger.ledger.spec
+      const { epochs } = this.#ledger.spec
       for (let epoch = 0; epoch < epochs; epoch++) this.#announce(epoch)
       reporter.evaluation(epochs - 1, run.progress.step, evaluation, worst)
       run.arenas.parameters.set(model.mean)
@@ -383,8 +350,9 @@ export class AsynchronousSession {
   async #settle(): Promise<void> {
     const { clock } = this.#init
     const until = clock.now() + 3000
+    const { signal } = this.#ended
     this.#driver.event({ type: 'drain' })
-    while (!this.#driver.settled && clock.now() < until && !this.#ended.signal.aborted) await sleep(clock, 20, this.#ended.signal)
+    while (!this.#driver.settled && clock.now() < until && !signal.aborted) await pause(clock, 20, signal).catch(() => {})
   }
 
   #weight(): number {

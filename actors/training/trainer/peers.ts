@@ -1,4 +1,4 @@
-import type { Logger } from '../../../common/index.ts'
+import { type Logger, pause, systemClock } from '../../../common/index.ts'
 import type { BulkChannel, BulkEndpoint } from '../../../mesh/bulk/index.ts'
 import { decodeMessage, encodeMessage, type TrainerMessage } from './messages.ts'
 
@@ -54,7 +54,7 @@ export class Peers {
           } catch (error) {
             signal.throwIfAborted()
             this.#logger.debug(`no channel to ${trainer} yet: ${error instanceof Error ? error.message : error}`)
-            await pause(Math.min(50 * 2 ** attempt, 1000), signal)
+            await pause(systemClock, Math.min(50 * 2 ** attempt, 1000), signal)
           }
         }
       })
@@ -86,19 +86,4 @@ export class Peers {
     channel.onClose(() => this.#onChange(channel.peer, false))
     this.#onChange(channel.peer, true)
   }
-}
-
-/** Waits, unless `signal` is aborted meanwhile. */
-export function pause(delay: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(done, delay)
-    function done() {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      if (signal.aborted) reject(signal.reason)
-      else resolve()
-    }
-    signal.addEventListener('abort', done)
-    if (signal.aborted) done()
-  })
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { createRng, FencedError, GradmeshError, type Logger, MalformedError, systemClock } from '../../../common/index.ts'
+import { createRng, FencedError, GradmeshError, type Logger, MalformedError, pause, systemClock } from '../../../common/index.ts'
 import { type BulkEndpoint, createBulkEndpoint } from '../../../mesh/bulk/index.ts'
 import { createHost, createIdentity, type Host, savedAuthority } from '../../../mesh/index.ts'
 import { type Handle, host, type ProcessContext } from '../../runtime/index.ts'
@@ -12,7 +12,7 @@ import type { NodeCalls } from '../node/definition.ts'
 import { AsynchronousSession } from './asynchronous.ts'
 import type { FrozenState, TrainerInit, TrainerNotice, TrainerState } from './definition.ts'
 import { evaluatorOn } from './evaluator.ts'
-import { Peers, pause } from './peers.ts'
+import { Peers } from './peers.ts'
 import { Reporter } from './reporter.ts'
 import { TrainingRun } from './run.ts'
 import type { SavedStrategy } from './saved-strategy.ts'
@@ -205,7 +205,7 @@ export class Trainer {
         this.#logger.debug(`the job's actor did not answer: ${error instanceof Error ? error.message : error}`)
       }
       const waits = this.#phase === 'ready' || this.#phase === 'frozen' || this.#phase === 'opening'
-      await pause(waits ? IDLE_INTERVAL : ENROL_INTERVAL, signal).catch(() => {})
+      await pause(systemClock, waits ? IDLE_INTERVAL : ENROL_INTERVAL, signal).catch(() => {})
     }
   }
 
