@@ -270,7 +270,7 @@ export class AsynchronousSession {
       rank: this.#alive().sort().indexOf(self),
       epoch,
       step: run.progress.step,
-      samples: committedSamples(this.#ledger.ledger),
+      samples: committedSamples(this.#ledger),
       loss: denominator > 0 ? lossSum / denominator : 0,
       trained: this.#batch,
       computeMs: this.#computeMs,
