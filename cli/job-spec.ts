@@ -6,6 +6,8 @@ import { InvalidParametersError } from '../common/index.ts'
 /** The flags of `mesh train` that describe the job, as the command line gives them. */
 export interface JobFlags {
   model?: string
+  loss?: string
+  freeze?: string[]
   data?: string
   strategy?: string
   strategyOption?: Record<string, string | number | boolean>
@@ -79,7 +81,9 @@ export function jobSpec(flags: JobFlags, cwd: string, earlier?: JobSpec): JobSpe
       logEvery: flags.logEvery,
       scaleLr: flags.scaleLr,
       checkpointEvery: flags.checkpointEvery,
-      name: flags.name
+      name: flags.name,
+      loss: flags.loss,
+      freeze: flags.freeze
     }),
     model,
     data,

@@ -24,7 +24,7 @@ try {
   })
   for await (const event of mesh.follow(job)) {
     if (event.type === 'metrics' && event.rank === 0) console.log(`step ${event.step}: loss ${event.loss.toFixed(3)}`)
-    if (event.type === 'evaluation') console.log(`test accuracy ${(event.accuracy * 100).toFixed(2)} %`)
+    if (event.type === 'evaluation' && event.accuracy !== undefined) console.log(`test accuracy ${(event.accuracy * 100).toFixed(2)} %`)
   }
   const chunks: Uint8Array[] = []
   for await (const chunk of mesh.file(job, 'model.onnx')) chunks.push(chunk)

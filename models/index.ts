@@ -29,8 +29,8 @@ export type {
   Tensor,
   ValueType
 } from './graph/types.ts'
-export type { LossName } from './losses/index.ts'
-export { type OpenOptions, openOnnx } from './onnx/file.ts'
+export { type LossName, lossNames, parseLoss } from './losses/index.ts'
+export { type OpenOptions, openOnnx, packOnnx } from './onnx/file.ts'
 export { type LoadOptions, loadOnnx } from './onnx/load.ts'
 export { initialise, parameterLayout, stateLayout } from './parameters.ts'
 export type { TrainingGraph, TrainingOptions } from './training.ts'

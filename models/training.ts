@@ -1,10 +1,12 @@
 import { InvalidParametersError } from '../common/index.ts'
 import { freezeParameters } from './freeze.ts'
 import { backward } from './gradients/index.ts'
+import { isStatic } from './graph/dims.ts'
 import { Emitter } from './graph/emitter.ts'
 import { prune, rename } from './graph/prune.ts'
-import { copyGraph, type Graph, type ParameterLayout } from './graph/types.ts'
-import { type LossName, type LossOutputs, losses } from './losses/index.ts'
+import { copyGraph, type DataType, type Graph, type ParameterLayout } from './graph/types.ts'
+import { type LossName, type LossOutputs, losses, parseLoss } from './losses/index.ts'
+import { ownOutput } from './losses/own-output.ts'
 import { lower, SAMPLES } from './lowering/index.ts'
 import { encodeGraph } from './onnx/encode.ts'
 import { parameterLayout, stateLayout } from './parameters.ts'
@@ -20,9 +22,9 @@ export interface TrainingGraph {
   evaluate: Uint8Array
   inputs: {
     /** `shape` without the batch, which may have any size from 1 on. */
-    data: { name: string; shape: number[] }
+    data: { name: string; type: DataType; shape: number[] }
     /** `shape` without the batch: [] for one label a sample. */
-    labels: { name: string; type: 'int32' | 'float32'; shape: number[] }
+    labels: { name: string; type: DataType; shape: number[] }
     /** One number a sample, a hash of (seed, epoch, sample id), for what is random in training; absent where nothing is. */
     samples?: { name: string; type: 'int32' }
   }
@@ -30,6 +32,8 @@ export interface TrainingGraph {
     lossSum: string
     denominator: string
     correct: string
+    /** Whether `correct` counts anything: a loss of numbers, not classes, knows no hits. */
+    counts: boolean
     /** In the order of `layout.parameters`. */
     gradients: string[]
     /** New values of the states after a step, in the order of `state.parameters`. */
@@ -43,7 +47,7 @@ export interface TrainingGraph {
 export interface TrainingOptions {
   /** Parameters that stay as they are: names, with * for any characters and ? for one; they must have values. */
   freeze?: string[]
-  /** @default 'softmax-cross-entropy' */
+  /** A loss to append, or the model's own output that is one. @default 'softmax-ce' */
   loss?: LossName
 }
 
@@ -52,37 +56,50 @@ export interface TrainingParts {
   train: Graph
   evaluate: Graph
   outputs: TrainingGraph['outputs']
+  /** The input that labels are fed to. */
+  labels: string
   layout: ParameterLayout
   state: ParameterLayout
 }
 
 const LABELS = 'labels'
 
-function withLoss(e: Emitter, loss: LossName): LossOutputs {
+/** Appends the loss to a copy of a model. @returns its outputs and the input that labels are fed to */
+function withLoss(e: Emitter, loss: LossName): { outputs: LossOutputs & { correct: string; counts: boolean }; labels: string } {
   const copy = e.graph
-  if (copy.types.has(LABELS)) throw new InvalidParametersError(`the model has a value called '${LABELS}'; give it another name`)
-  const scores = copy.outputs[0]
-  copy.inputs.push(LABELS)
-  const { labels, build } = losses[loss]
-  const rest = labels.each === 'score' ? copy.types.get(scores)!.shape.slice(1) : []
-  copy.types.set(LABELS, { type: labels.type, shape: [copy.types.get(copy.inputs[0])!.shape[0] ?? 'N', ...rest] })
-  const made = build(e, scores, LABELS)
+  const own = loss.startsWith('output:') ? loss.slice('output:'.length) : undefined
+  // A model that ends in its own loss reads its labels itself.
+  const extra = copy.inputs.filter((name, i) => i > 0 && name !== SAMPLES)
+  if (extra.length > (own === undefined ? 0 : 1)) {
+    const can = own === undefined ? 'one, the data; two, the data and the labels, with output:NAME' : 'two, the data and the labels'
+    throw new InvalidParametersError(
+      `the model has the inputs ${[copy.inputs[0], ...extra].map(name => `'${name}'`).join(', ')}; with loss ${loss} it may have ${can}`
+    )
+  }
+  const labels = extra[0] ?? LABELS
+  if (extra.length === 0) {
+    if (copy.types.has(LABELS)) throw new InvalidParametersError(`the model has a value called '${LABELS}'; give it another name`)
+    const scores = copy.outputs[0]
+    const given = own === undefined ? losses[loss as keyof typeof losses].labels(copy.types.get(scores)!.shape, scores) : undefined
+    copy.inputs.push(LABELS)
+    const batch = copy.types.get(copy.inputs[0])!.shape[0] ?? 'N'
+    copy.types.set(LABELS, { type: given?.type ?? 'int32', shape: [batch, ...(given?.shape ?? [])] })
+  }
+  const made = own === undefined ? losses[loss as keyof typeof losses].build(e, copy.outputs[0], labels) : ownOutput(e, own, labels)
   copy.outputs = []
-  const outputs = { ...made }
+  const outputs = { ...made, correct: made.correct ?? e.scalar(0), counts: made.correct !== undefined }
   for (const key of ['lossSum', 'denominator', 'correct'] as const) {
     if (copy.types.has(key)) throw new InvalidParametersError(`the model has a value called '${key}'; give it another name`)
-    outputs[key] = e.op('Identity', [made[key]], {}, key)
+    outputs[key] = e.op('Identity', [outputs[key]], {}, key)
     copy.outputs.push(key)
   }
-  return outputs
+  return { outputs, labels }
 }
 
 /** Forward, loss and backward of `graph` as graphs in memory. */
 export function trainingParts(whole: Graph, options: TrainingOptions = {}): TrainingParts {
   const graph = options.freeze === undefined ? whole : freezeParameters(whole, options.freeze)
-  const loss = options.loss ?? 'softmax-cross-entropy'
-  if (!Object.hasOwn(losses, loss))
-    throw new InvalidParametersError(`no loss is called '${loss}'; there are ${Object.keys(losses).join(', ')}`)
+  const loss = parseLoss(options.loss ?? 'softmax-ce')
   const layout = parameterLayout(graph)
   const names = layout.parameters.map(p => p.name)
   const evaluate = copyGraph(graph)
@@ -91,7 +108,7 @@ export function trainingParts(whole: Graph, options: TrainingOptions = {}): Trai
 
   const { e, updates } = lower(graph, 'g/')
   const train = e.graph
-  const outputs = withLoss(e, loss)
+  const { outputs, labels } = withLoss(e, loss)
   const found = backward(e, outputs.lossSum, names)
   const gradients = new Map<string, string>()
   const taken = new Set<string>([...train.outputs, ...train.inputs, ...names, ...train.constants.keys()])
@@ -120,34 +137,32 @@ export function trainingParts(whole: Graph, options: TrainingOptions = {}): Trai
     return output
   })
   prune(train)
-  return { train, evaluate, outputs: { ...outputs, gradients: names.map(n => gradients.get(n)!), states }, layout, state }
+  return { train, evaluate, outputs: { ...outputs, gradients: names.map(n => gradients.get(n)!), states }, labels, layout, state }
 }
 
-function labelsOf(train: Graph): TrainingGraph['inputs']['labels'] {
-  const { type, shape } = train.types.get(LABELS)!
-  return { name: LABELS, type: type as 'int32' | 'float32', shape: shape.slice(1) as number[] }
+/** What a graph wants fed as `name`, the batch left out. @throws InvalidParametersError when its size is not known */
+function fed(graph: Graph, name: string): { name: string; type: DataType; shape: number[] } {
+  const { type, shape } = graph.types.get(name)!
+  const each = shape.slice(1)
+  if (isStatic(each)) return { name, type, shape: each }
+  throw new InvalidParametersError(`input '${name}' has the shape [${shape.join(', ')}]; all but the batch must be numbers`)
 }
 
 /**
- * The training graph of a forward model: its first output is what the loss is taken of.
+ * The training graph of a forward model: its first output is what the loss is taken of, unless the loss is another output.
  *
  * Gradients are of the sum of the samples' losses; the mean is taken where gradients of several ranks meet.
  *
  * @throws InvalidParametersError naming the node when an operator on a gradient's path has no rule
  */
 export function trainingGraph(graph: Graph, options: TrainingOptions = {}): TrainingGraph {
-  const { train, evaluate, outputs, layout, state } = trainingParts(graph, options)
-  const data = graph.inputs[0]
-  const shape = graph.types.get(data)!.shape.slice(1)
-  if (!shape.every(d => typeof d === 'number')) {
-    throw new InvalidParametersError(`input '${data}' has the shape [N, ${shape.join(', ')}]; all but the batch must be numbers`)
-  }
+  const { train, evaluate, outputs, labels, layout, state } = trainingParts(graph, options)
   return {
     train: encodeGraph(train),
     evaluate: encodeGraph(evaluate),
     inputs: {
-      data: { name: data, shape: shape as number[] },
-      labels: labelsOf(train),
+      data: fed(graph, graph.inputs[0]),
+      labels: fed(train, labels),
       ...(train.inputs.includes(SAMPLES) ? { samples: { name: SAMPLES, type: 'int32' as const } } : {})
     },
     outputs,

@@ -16,8 +16,8 @@
  */
 export { type ExchangeStrategy, strategies, strategyNamed } from './exchange/index.ts'
 export { checkSpec } from './job/records.ts'
+export { checkModel, modelFileName, sourceOf } from './model/index.ts'
 export { startEmbedded, startNode } from './node/start.ts'
 export { version } from './node/version.ts'
 export * from './service-types.ts'
-export { parseModelName } from './trainer/model-name.ts'
 export { readSafetensors, writeSafetensors } from './trainer/safetensors.ts'

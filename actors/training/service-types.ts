@@ -80,7 +80,12 @@ export type Schedule =
   | { policy: 'step'; gamma: number; stepSize: number }
 
 export interface JobSpec {
+  /** A model of the zoo, options after a question mark; or the path of a model's file, which then travels with the job. */
   model: string
+  /** What is minimised: `softmax-ce`, `soft-ce`, `bce`, `mse`, `l1`, `huber`, or `output:NAME`, an output of the model. @default softmax-ce */
+  loss?: string
+  /** Parameters that stay as they are: names, with * for any characters and ? for one. */
+  freeze?: string[]
   data: string
   strategy: string
   /** What the strategy takes, by name; it names its own in docs/strategies.md. */
@@ -130,7 +135,7 @@ export interface JobStatus {
   /** Training samples of one epoch. */
   epochSize: number
   loss?: number
-  /** Test accuracy in [0, 1] of the last evaluation. */
+  /** Test accuracy in [0, 1] of the last evaluation, where the loss knows hits. */
   accuracy?: number
   /** Of all trainers together. */
   samplesPerSecond?: number
@@ -159,8 +164,8 @@ export type JobEvent =
       exchangeMs: number
       /** Milliseconds since 1970. */
       time: number
-    }
-  | { type: 'evaluation'; job: string; epoch: number; step: number; accuracy: number; loss: number; worstLocalAccuracy?: number }
+    } /** Without an accuracy where the loss knows no hits. */
+  | { type: 'evaluation'; job: string; epoch: number; step: number; accuracy?: number; loss: number; worstLocalAccuracy?: number }
   | { type: 'generation'; job: string; generation: number; members: string[]; reason: string }
   | { type: 'epoch'; job: string; epoch: number; committed: number; duplicated: number }
   | { type: 'paused'; job: string; missing: string[]; message: string }

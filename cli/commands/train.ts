@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { version } from '../../actors/training/node/version.ts'
 import type { JobSpec } from '../../actors/training/service-types.ts'
@@ -43,8 +44,10 @@ export function trainCommand(context: Context): Command {
     'train',
     'train a model: on the mesh of the node that runs here (the job outlives this command), else on trainers of its own'
   )
-    .addOption(flag('--model <name>', 'lenet, mlp or cifar10-quick', text))
+    .addOption(flag('--model <name|file>', 'lenet, mlp or cifar10-quick; or an ONNX file, which travels with the job', text))
     .addOption(flag('--data <uri>', 'digits, shapes32, fashion-mnist, idx:DIR or cifar:DIR', text))
+    .addOption(flag('--loss <name>', 'softmax-ce, soft-ce, bce, mse, l1, huber, or output:NAME of the model (default: softmax-ce)', text))
+    .addOption(list('--freeze <glob>', 'parameters that stay as they are, by name with * and ?; may be repeated', text))
     .addOption(
       flag(
         '--strategy <name>',
@@ -137,20 +140,30 @@ async function prepare(context: Context, flags: TrainFlags): Promise<{ spec: Job
     }
     if (flags.detach) throw new InvalidParametersError('--resume fills the folder it names; leave --detach away')
     const { config, checkpoint } = earlierRun(path)
-    const spec = { ...jobSpec(flags, context.cwd, config.spec), resume: checkpoint }
-    await checkModel(spec.model)
+    // The run's own copy of the model goes before the file that it was made of.
+    const model = flags.model ?? (await copyOf(config.spec.model, path))
+    const spec = await checked(context, { ...jobSpec({ ...flags, model }, context.cwd, config.spec), resume: checkpoint })
     const folder = RunFolder.resume(path)
     return { spec, folder, resumed: checkpoint }
   }
-  const spec = jobSpec(flags, context.cwd)
-  await checkModel(spec.model)
+  const spec = await checked(context, jobSpec(flags, context.cwd))
   if (flags.detach) return { spec }
   return { spec, folder: RunFolder.create(resolve(context.cwd, flags.out ?? defaultOut(spec, context.date()))) }
 }
 
-async function checkModel(model: string): Promise<void> {
-  const { parseModelName } = await import('../../actors/training/index.ts')
-  parseModelName(model)
+/** The job with its model's file by an absolute path, once that file is found to be sound. */
+async function checked(context: Context, spec: JobSpec): Promise<JobSpec> {
+  const { checkModel, sourceOf } = await import('../../actors/training/index.ts')
+  const model = sourceOf(spec.model) === undefined ? spec.model : resolve(context.cwd, spec.model)
+  await checkModel({ ...spec, model })
+  return { ...spec, model }
+}
+
+/** The copy of a model's file that a run's folder holds. */
+async function copyOf(model: string, run: string): Promise<string | undefined> {
+  const { modelFileName } = await import('../../actors/training/index.ts')
+  const copy = join(run, 'model', modelFileName(model))
+  return existsSync(copy) ? copy : undefined
 }
 
 /** `runs/lenet-digits-20260131-235959`. */
@@ -160,7 +173,12 @@ function defaultOut(spec: JobSpec, date: Date): string {
     .toISOString()
     .replace(/[-:]|\..*$/g, '')
     .replace('T', '-')
-  return join('runs', `${spec.model.replace(/[^\w.-]/g, '_').slice(0, 64)}-${data}-${time}`)
+  return join(
+    'runs',
+    `${basename(spec.model)
+      .replace(/[^\w.-]/g, '_')
+      .slice(0, 64)}-${data}-${time}`
+  )
 }
 
 async function choosePlace(context: Context, flags: TrainFlags, spec: JobSpec, signal: AbortSignal): Promise<Place> {

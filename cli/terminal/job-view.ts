@@ -36,11 +36,10 @@ export function observe(view: JobView, event: JobEvent): { text: string; live: b
     case 'metrics':
       return observeMetrics(view, event)
     case 'evaluation': {
-      view.accuracy = event.accuracy
+      if (event.accuracy !== undefined) view.accuracy = event.accuracy
       const worst = event.worstLocalAccuracy === undefined ? '' : `, worst trainer's own ${percent(event.worstLocalAccuracy)}`
-      return always(
-        `epoch ${event.epoch + 1}, step ${event.step}: test accuracy ${percent(event.accuracy)}, test loss ${figure(event.loss)}${worst}`
-      )
+      const accuracy = event.accuracy === undefined ? '' : `test accuracy ${percent(event.accuracy)}, `
+      return always(`epoch ${event.epoch + 1}, step ${event.step}: ${accuracy}test loss ${figure(event.loss)}${worst}`)
     }
     case 'generation': {
       view.size = event.members.length

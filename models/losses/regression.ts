@@ -18,7 +18,7 @@ function elements(e: Emitter, scores: string, targets: string, loss: string): nu
 }
 
 /** Sum over the batch of the samples' means of `values`, with the number of samples. */
-function summed(e: Emitter, values: string, count: number, hits: string): LossOutputs {
+function summed(e: Emitter, values: string, count: number, hits: string | undefined): LossOutputs {
   const total = e.op('ReduceSum', [values], { keepdims: 0 })
   const lossSum = count === 1 ? total : e.op('Div', [total, e.scalar(count)])
   const samples = e.op('Cast', [e.op('Squeeze', [e.op('Shape', [values], { start: 0, end: 1 }), e.ints([0])])], { to: 1 })
@@ -29,13 +29,13 @@ function summed(e: Emitter, values: string, count: number, hits: string): LossOu
 export function meanSquaredError(e: Emitter, scores: string, targets: string): LossOutputs {
   const n = elements(e, scores, targets, 'mse')
   const d = e.op('Sub', [scores, targets])
-  return summed(e, e.op('Mul', [d, d]), n, e.scalar(0))
+  return summed(e, e.op('Mul', [d, d]), n, undefined)
 }
 
 /** Mean absolute error. */
 export function meanAbsoluteError(e: Emitter, scores: string, targets: string): LossOutputs {
   const n = elements(e, scores, targets, 'l1')
-  return summed(e, e.op('Abs', [e.op('Sub', [scores, targets])]), n, e.scalar(0))
+  return summed(e, e.op('Abs', [e.op('Sub', [scores, targets])]), n, undefined)
 }
 
 /** Huber's loss with δ = 1: ½d² within, |d| − ½ beyond. @see Huber 1964 */
@@ -44,7 +44,7 @@ export function huber(e: Emitter, scores: string, targets: string): LossOutputs 
   const size = e.op('Abs', [e.op('Sub', [scores, targets])])
   const near = e.op('Min', [size, e.scalar(1)])
   // min(|d|, 1)·(|d| − ½·min(|d|, 1)) is both branches at once.
-  return summed(e, e.op('Mul', [near, e.op('Sub', [size, e.op('Mul', [near, e.scalar(0.5)])])]), n, e.scalar(0))
+  return summed(e, e.op('Mul', [near, e.op('Sub', [size, e.op('Mul', [near, e.scalar(0.5)])])]), n, undefined)
 }
 
 /**
@@ -52,7 +52,7 @@ export function huber(e: Emitter, scores: string, targets: string): LossOutputs 
  * all of whose elements fall on their target's side of one half; a logit of 0 counts against the model.
  */
 export function binaryCrossEntropy(e: Emitter, scores: string, targets: string): LossOutputs {
-  const n = elements(e, scores, targets, 'binary-cross-entropy')
+  const n = elements(e, scores, targets, 'bce')
   const loss = e.op('Sub', [e.op('Softplus', [scores]), e.op('Mul', [targets, scores])])
   const side = e.op('Mul', [scores, e.op('Sub', [targets, e.scalar(0.5)])])
   const right = e.op('Cast', [e.op('Greater', [side, e.scalar(0)])], { to: 1 })

@@ -1,62 +1,82 @@
 import { InvalidParametersError } from '../../common/index.ts'
+import { isStatic } from '../graph/dims.ts'
 import type { Emitter } from '../graph/emitter.ts'
 import { int32s } from '../graph/tensors.ts'
+import type { Dim } from '../graph/types.ts'
 import type { LossOutputs } from './index.ts'
 
 /**
- * Softmax cross-entropy with integer labels, in the form that does not overflow: −log softmax(x)[label], summed over the batch.
+ * Which dimension of scores holds the classes: [N, C]; the last of [N, T, C], as language models have it; the second of images
+ * [N, C, H, W] and beyond.
  *
- * A label outside [0, classes) makes its sample count for nothing: no loss, no gradient, not in the denominator. `correct` counts
- * the samples whose label has a strictly larger score than every other class: ties count against the model.
- *
- * @param scores - [N, classes]
- * @param labels - int32, [N]
+ * @throws InvalidParametersError for a shape without classes, or without a known number of them
  */
-export function softmaxCrossEntropy(e: Emitter, scores: string, labels: string): LossOutputs {
-  const shape = e.shape(scores)
-  const classes = shape[1]
-  if (shape.length !== 2 || typeof classes !== 'number') {
-    throw new InvalidParametersError(
-      `the model's output '${scores}' is [${shape.join(', ')}]; softmax cross-entropy needs [batch, classes]`
-    )
-  }
-  const column = e.op('Unsqueeze', [labels, e.ints([1])])
-  const hits = e.op('Equal', [column, e.constant(int32s(Array.from({ length: classes }, (_, i) => i)))])
-  const zero = e.scalarLike(scores, 0)
-  const picked = e.op('Where', [hits, e.op('LogSoftmax', [scores], { axis: 1 }), zero])
-  const lossSum = e.op('Neg', [e.op('ReduceSum', [picked], { keepdims: 0 })])
-
-  const counted = e.op('ReduceSum', [e.op('Cast', [hits], { to: 1 }), e.ints([1])], { keepdims: 1 })
-  const denominator = e.op('ReduceSum', [counted], { keepdims: 0 })
-
-  const own = e.op('ReduceSum', [e.op('Where', [hits, scores, zero]), e.ints([1])], { keepdims: 1 })
-  const others = e.op('Cast', [e.op('GreaterOrEqual', [scores, own])], { to: 1 })
-  const first = e.op('Equal', [e.op('ReduceSum', [others, e.ints([1])], { keepdims: 1 }), e.scalar(1)])
-  const correct = e.op('ReduceSum', [e.op('Mul', [e.op('Cast', [first], { to: 1 }), counted])], { keepdims: 0 })
-  return { lossSum, denominator, correct }
+export function classAxis(shape: Dim[], name: string): number {
+  const axis = shape.length === 3 ? 2 : 1
+  if (shape.length >= 2 && isStatic(shape.slice(1))) return axis
+  throw new InvalidParametersError(
+    `the model's output '${name}' is [${shape.join(', ')}]; softmax cross-entropy needs [batch, classes], [batch, positions, classes] or [batch, classes, height, width], known but for the batch`
+  )
 }
 
 /**
- * Softmax cross-entropy with a distribution over the classes as the label of each sample: −Σ t·log softmax(x). `correct` counts the
- * samples whose likeliest class has a strictly larger score than every other.
+ * Softmax cross-entropy with integer labels, in the form that does not overflow: −log softmax(x)[label], summed over the batch and, where
+ * samples have several, over their positions.
  *
- * @param targets - float32, [N, classes]
+ * A label outside [0, classes) makes its position count for nothing: no loss, no gradient, not in the denominator. `correct` counts
+ * the positions whose label has a strictly larger score than every other class: ties count against the model.
+ *
+ * @param scores - [N, classes], or see {@link classAxis}
+ * @param labels - int32, the shape of the scores without the classes
+ */
+export function softmaxCrossEntropy(e: Emitter, scores: string, labels: string): LossOutputs {
+  const axis = classAxis(e.shape(scores), scores)
+  const { own, counted, correct } = hits(e, scores, e.op('Unsqueeze', [labels, e.ints([axis])]), axis)
+  const picked = e.op('Where', [own, e.op('LogSoftmax', [scores], { axis }), e.scalarLike(scores, 0)])
+  const lossSum = e.op('Neg', [e.op('ReduceSum', [picked], { keepdims: 0 })])
+  return { lossSum, denominator: e.op('ReduceSum', [counted], { keepdims: 0 }), correct }
+}
+
+/**
+ * Where labels lie among scores.
+ *
+ * @param labels - int32, the scores' shape with one class
+ * @returns own - true at the label's class; counted - 1 for each label that is a class; correct - how many of them score highest
+ */
+export function hits(e: Emitter, scores: string, labels: string, axis: number): { own: string; counted: string; correct: string } {
+  const shape = e.shape(scores)
+  const classes = shape[axis] as number
+  const numbers = Array.from({ length: classes }, (_, i) => i)
+  const own = e.op('Equal', [labels, e.constant(int32s(numbers, [classes, ...shape.slice(axis + 1).map(() => 1)]))])
+  const counted = e.op('ReduceSum', [e.op('Cast', [own], { to: 1 }), e.ints([axis])], { keepdims: 1 })
+  const score = e.op('ReduceSum', [e.op('Where', [own, scores, e.scalarLike(scores, 0)]), e.ints([axis])], { keepdims: 1 })
+  const first = highest(e, scores, score, axis)
+  return { own, counted, correct: e.op('ReduceSum', [e.op('Mul', [first, counted])], { keepdims: 0 }) }
+}
+
+/** 1 where no other class scores as high as `score`, else 0. */
+function highest(e: Emitter, scores: string, score: string, axis: number): string {
+  const others = e.op('Cast', [e.op('GreaterOrEqual', [scores, score])], { to: 1 })
+  const first = e.op('Equal', [e.op('ReduceSum', [others, e.ints([axis])], { keepdims: 1 }), e.scalar(1)])
+  return e.op('Cast', [first], { to: 1 })
+}
+
+/**
+ * Softmax cross-entropy with a distribution over the classes as the label of each sample or position: −Σ t·log softmax(x). `correct` counts
+ * those whose likeliest class has a strictly larger score than every other.
+ *
+ * @param targets - float32, the scores' shape
  */
 export function softCrossEntropy(e: Emitter, scores: string, targets: string): LossOutputs {
   const shape = e.shape(scores)
-  if (shape.length !== 2 || typeof shape[1] !== 'number') {
-    throw new InvalidParametersError(
-      `the model's output '${scores}' is [${shape.join(', ')}]; softmax cross-entropy needs [batch, classes]`
-    )
-  }
-  const terms = e.op('Mul', [targets, e.op('LogSoftmax', [scores], { axis: 1 })])
+  const axis = classAxis(shape, scores)
+  const terms = e.op('Mul', [targets, e.op('LogSoftmax', [scores], { axis })])
   const lossSum = e.op('Neg', [e.op('ReduceSum', [terms], { keepdims: 0 })])
-  const samples = e.op('Squeeze', [e.op('Shape', [scores], { start: 0, end: 1 }), e.ints([0])])
+  const samples = e.op('Cast', [e.op('Squeeze', [e.op('Shape', [scores], { start: 0, end: 1 }), e.ints([0])])], { to: 1 })
+  const each = (shape.slice(1) as number[]).reduce((a, b) => a * b, 1) / (shape[axis] as number)
 
-  const label = e.op('ArgMax', [targets], { axis: 1, keepdims: 1 })
-  const own = e.op('GatherElements', [scores, label], { axis: 1 })
-  const others = e.op('Cast', [e.op('GreaterOrEqual', [scores, own])], { to: 1 })
-  const first = e.op('Equal', [e.op('ReduceSum', [others, e.ints([1])], { keepdims: 1 }), e.scalar(1)])
-  const correct = e.op('ReduceSum', [e.op('Cast', [first], { to: 1 })], { keepdims: 0 })
-  return { lossSum, denominator: e.op('Cast', [samples], { to: 1 }), correct }
+  const label = e.op('ArgMax', [targets], { axis, keepdims: 1 })
+  const own = e.op('GatherElements', [scores, label], { axis })
+  const correct = e.op('ReduceSum', [highest(e, scores, own, axis)], { keepdims: 0 })
+  return { lossSum, denominator: each === 1 ? samples : e.op('Mul', [samples, e.scalar(each)]), correct }
 }

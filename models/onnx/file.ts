@@ -1,11 +1,11 @@
 import { open, readFile, realpath, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, sep } from 'node:path'
+import { toBinary } from '@bufbuild/protobuf'
 import { AbortedError, InvalidParametersError, MalformedError, TooLargeError } from '../../common/index.ts'
 import type { Graph } from '../graph/types.ts'
 import { EXTERNAL } from './constants.ts'
-import type { ExternalData } from './decode.ts'
 import { type LoadOptions, loadOnnx, parse } from './load.ts'
-import type { ModelProto, TensorProto } from './pb/onnx_pb.ts'
+import { type ModelProto, ModelProtoSchema, type TensorProto } from './pb/onnx_pb.ts'
 
 /** Largest model file, bytes: what the format itself can hold. Weights beyond that lie in files of their own. */
 const MAX_FILE = 2 ** 31 - 1
@@ -24,24 +24,67 @@ export interface OpenOptions extends Omit<LoadOptions, 'external' | 'name'> {
  */
 export async function openOnnx(path: string, options: OpenOptions = {}): Promise<Graph> {
   const { signal, ...rest } = options
-  try {
-    const info = await stat(path)
-    if (!info.isFile()) throw new InvalidParametersError(`${path} is no file`)
-    if (info.size > MAX_FILE) throw new TooLargeError(`${path} has ${info.size} bytes; an ONNX file has at most ${MAX_FILE}`)
-    const bytes = await readFile(path, { signal })
-    const pieces = await readExternal(path, bytes, signal)
-    const external: ExternalData = (tensor, location, offset, length) => {
-      const piece = pieces.get(`${location}@${offset}+${length}`) ?? pieces.get(`${location}@${offset}+`)?.subarray(0, length)
-      if (piece?.byteLength === length) return piece
-      throw new MalformedError(`${tensor}: its data file '${location}' holds too little`)
+  return await reading(path, signal, async () => {
+    const { bytes, pieces } = await readModel(path, signal)
+    return loadOnnx(bytes, { ...rest, name: path, external: (...wanted) => pieceOf(pieces, ...wanted) })
+  })
+}
+
+/**
+ * An ONNX file with the data files that it names taken into it, so that it can go elsewhere by itself. One that names none stays as it is.
+ *
+ * @throws TooLargeError when the whole is more than one file can hold, and as {@link openOnnx} does
+ */
+export async function packOnnx(path: string, options: { signal?: AbortSignal } = {}): Promise<Uint8Array> {
+  const { signal } = options
+  return await reading(path, signal, async () => {
+    const { bytes, pieces } = await readModel(path, signal)
+    if (pieces.size === 0) return bytes
+    const model = parse(bytes)
+    let total = bytes.byteLength
+    for (const tensor of externalTensors(model)) {
+      const entry = (key: string) => tensor.externalData.find(e => e.key === key)?.value
+      const length = entry('length')
+      const piece = pieces.get(keyOf(entry('location') ?? '', Number(entry('offset') ?? 0), length))!
+      total += piece.byteLength
+      if (total > MAX_FILE) throw new TooLargeError(`${path} and its data files have over ${MAX_FILE} bytes; more cannot travel with a job`)
+      tensor.rawData = piece
+      tensor.dataLocation = 0
+      tensor.externalData = []
     }
-    return loadOnnx(bytes, { ...rest, name: path, external })
+    return toBinary(ModelProtoSchema, model)
+  })
+}
+
+/** Turns what the file system refuses into an error that names the file. */
+async function reading<T>(path: string, signal: AbortSignal | undefined, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
   } catch (error) {
     if (signal?.aborted) throw new AbortedError(`opening ${path} was aborted`, { cause: error })
     const code = (error as NodeJS.ErrnoException).code
     if (typeof code === 'string') throw new InvalidParametersError(`${path} cannot be read (${code})`, { cause: error })
     throw error
   }
+}
+
+async function readModel(path: string, signal?: AbortSignal): Promise<{ bytes: Uint8Array; pieces: Map<string, Uint8Array> }> {
+  const info = await stat(path)
+  if (!info.isFile()) throw new InvalidParametersError(`${path} is no file`)
+  if (info.size > MAX_FILE) throw new TooLargeError(`${path} has ${info.size} bytes; an ONNX file has at most ${MAX_FILE}`)
+  const bytes = await readFile(path, { signal })
+  return { bytes, pieces: await readExternal(path, bytes, signal) }
+}
+
+/** A tensor that names no length has the rest of its file. */
+function keyOf(location: string, offset: number, length: string | undefined): string {
+  return `${location}@${offset}+${length ?? ''}`
+}
+
+function pieceOf(pieces: ReadonlyMap<string, Uint8Array>, tensor: string, location: string, offset: number, length: number): Uint8Array {
+  const piece = pieces.get(keyOf(location, offset, String(length))) ?? pieces.get(keyOf(location, offset, undefined))?.subarray(0, length)
+  if (piece?.byteLength === length) return piece
+  throw new MalformedError(`${tensor}: its data file '${location}' holds too little`)
 }
 
 function* externalTensors(model: ModelProto): Generator<TensorProto> {
@@ -77,7 +120,7 @@ async function readExternal(path: string, bytes: Uint8Array, signal?: AbortSigna
     }
     total += length
     if (total > MAX_EXTERNAL) throw new TooLargeError(`${path}: its data files hold more than ${MAX_EXTERNAL} bytes`)
-    const key = `${location}@${offset}+${entry('length') ?? ''}`
+    const key = keyOf(location, offset, entry('length'))
     if (!pieces.has(key)) pieces.set(key, await range(file, offset, length))
   }
   return pieces

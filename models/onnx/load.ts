@@ -2,7 +2,7 @@ import { fromBinary } from '@bufbuild/protobuf'
 import { GradmeshError, InvalidParametersError, MalformedError, TooLargeError } from '../../common/index.ts'
 import { freezeParameters } from '../freeze.ts'
 import { describe } from '../graph/attributes.ts'
-import { createGraph, type Graph, type GraphNode, OPSET, type Parameter, type Tensor } from '../graph/types.ts'
+import { createGraph, type Graph, type GraphNode, OPSET, type Parameter, type Tensor, type ValueType } from '../graph/types.ts'
 import { inferNode } from '../shapes/index.ts'
 import { decodeAttribute, decodeTensor, decodeValue, type ExternalData, tensorType } from './decode.ts'
 import { type GraphProto, type ModelProto, ModelProtoSchema } from './pb/onnx_pb.ts'
@@ -22,6 +22,8 @@ export interface LoadOptions {
   freeze?: string[]
   /** Where tensors outside the file come from; without it they are refused. */
   external?: ExternalData
+  /** Shape of one sample of the first input, where the file leaves dimensions open; those that it fixes stay. */
+  sample?: number[]
 }
 
 /** Inputs that hold settings or statistics, not weights; an initializer there is never trained. */
@@ -45,7 +47,7 @@ const settings: Record<string, number[]> = {
 export function loadOnnx(bytes: Uint8Array, options: LoadOptions = {}): Graph {
   const file = options.name ?? 'model'
   try {
-    const graph = build(parse(bytes), options.external ?? refuseExternal)
+    const graph = build(parse(bytes), options.external ?? refuseExternal, options.sample)
     return options.freeze === undefined ? graph : freezeParameters(graph, options.freeze)
   } catch (error) {
     if (error instanceof MalformedError) throw new MalformedError(`${file}: ${error.message}`, { cause: error })
@@ -73,7 +75,7 @@ export function parse(bytes: Uint8Array): ModelProto {
   }
 }
 
-function build(model: ModelProto, external: ExternalData): Graph {
+function build(model: ModelProto, external: ExternalData, sample?: number[]): Graph {
   const proto = model.graph
   if (proto === undefined || proto.node.length === 0) throw new MalformedError('it holds no graph')
   if (model.functions.length > 0)
@@ -91,11 +93,14 @@ function build(model: ModelProto, external: ExternalData): Graph {
     graph.constants.set(name, tensor)
     graph.types.set(name, tensorType(tensor))
   }
+  let first: ValueType | undefined
   for (const input of proto.input) {
     if (initializers.has(input.name)) continue
     if (input.name === '' || graph.types.has(input.name)) throw new MalformedError(`input '${input.name}' is there twice or has no name`)
     graph.inputs.push(input.name)
-    graph.types.set(input.name, decodeValue(input, 'input'))
+    const given = decodeValue(input, 'input')
+    first ??= given
+    graph.types.set(input.name, openBatch(given, first, given === first ? sample : undefined))
   }
   if (graph.inputs.length === 0) throw new InvalidParametersError('the model has no input to feed data to')
   for (const node of sorted(graph, readNodes(proto, external))) append(graph, node, opset)
@@ -104,6 +109,16 @@ function build(model: ModelProto, external: ExternalData): Graph {
   for (const output of graph.outputs) if (!graph.types.has(output)) throw new MalformedError(`output '${output}' is assigned by no node`)
   takeParameters(graph, initializers)
   return graph
+}
+
+/** An input for batches of any size, and for samples of a known shape where the file leaves theirs open. */
+function openBatch(given: ValueType, first: ValueType, sample?: number[]): ValueType {
+  const [batch, ...rest] = given.shape
+  const [leading] = first.shape
+  // Exporters name the batch anew for each input, or write the size of their example where they were not asked to leave it open.
+  if (batch === undefined || leading === undefined || (typeof batch === 'number' && batch !== leading)) return given
+  const known = sample?.length === rest.length ? rest.map((d, i) => (typeof d === 'string' ? sample[i] : d)) : rest
+  return { ...given, shape: [typeof leading === 'number' ? 'N' : leading, ...known] }
 }
 
 /** Names reach messages and terminals: one line, no control characters, no end of length. */

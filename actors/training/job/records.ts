@@ -11,7 +11,9 @@ const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 
 /** What a job may ask for. Bounds are those of types; what a model or data set allows is checked when they are opened. */
 export const jobSpecSchema = z.strictObject({
-  model: name,
+  model: z.string().min(1).max(4096),
+  loss: name.optional(),
+  freeze: z.array(z.string().min(1).max(1024)).max(64).optional(),
   data: z.string().min(1).max(4096),
   strategy: name,
   /** What the strategy's `create` takes. */
@@ -78,6 +80,9 @@ const blockSchema = z.object({ name, cid: name, bytes: count })
 /** A file by its content. */
 export type Block = z.infer<typeof blockSchema>
 
+/** Files that one model may come in. */
+const MAX_MODEL_FILES = 16
+
 const jobRecordSchema = z.object({
   job: jobId,
   spec: jobSpecSchema,
@@ -88,7 +93,9 @@ const jobRecordSchema = z.object({
   voters: z.array(name).min(1).max(MAX_TRAINERS),
   fingerprint: fingerprintSchema,
   /** Checkpoint to start from: its files, held by the submitter at first. */
-  resume: z.array(blockSchema).max(8).optional()
+  resume: z.array(blockSchema).max(8).optional(),
+  /** Files of a model that is not of the zoo, held by the submitter at first; the specification names the first of them. */
+  model: z.array(blockSchema).min(1).max(MAX_MODEL_FILES).optional()
 })
 
 /** A submitted job: immutable, signed by the submitting node, replicated on every node. */

@@ -314,7 +314,7 @@ export class NodeAgent {
           message: '',
           step: notice.step,
           samples: notice.samples,
-          accuracy: notice.accuracy,
+          ...(notice.accuracy === undefined ? {} : { accuracy: notice.accuracy }),
           loss: notice.loss,
           finished: Date.now()
         })

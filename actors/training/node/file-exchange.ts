@@ -8,6 +8,9 @@ import { type Block, type Progress, parseProgress } from '../job/records.ts'
 import { chunks, describe, pathOf, store } from './files.ts'
 import { decodeOrUndefined, type LocalJob } from './local-job.ts'
 
+/** Folder of a job's folder that holds the files of its model. */
+const MODEL = 'model'
+
 export const FILE_PROTOCOL = '/gradmesh/file/1.0.0'
 const RECORD_TTL = 14 * 86_400_000
 /** Nodes that keep a copy of each checkpoint and model. */
@@ -16,7 +19,7 @@ const COPIES = 3
 const OFFERED_CHECKPOINTS = 4
 
 /** What a job leaves behind and nodes keep for one another; nothing else in a job's folder is a peer's to name. */
-const offered = /^(model\.onnx|(checkpoints\/\d{1,16}|resume)\/(state\.safetensors|manifest\.json))$/
+const offered = /^(model\.onnx|model\/\w[\w.-]{0,99}|(checkpoints\/\d{1,16}|resume)\/(state\.safetensors|manifest\.json))$/
 /** Largest file taken from a peer: parameters and optimizer state of the largest model. */
 const MAX_FILE = 64 * 2 ** 30
 const offerSchema = z
@@ -66,8 +69,8 @@ export class Files {
   async discover(job: LocalJob): Promise<void> {
     const names = await readdir(job.folder, { recursive: true, withFileTypes: true }).catch(() => [])
     for (const entry of names) {
-      if (!entry.isFile() || !/(\.onnx|\.safetensors|manifest\.json)$/.test(entry.name)) continue
       const name = join(entry.parentPath, entry.name).slice(job.folder.length + 1)
+      if (!entry.isFile() || !offered.test(name)) continue
       try {
         job.files.set(name, await describe(job.folder, name))
       } catch {}
@@ -85,6 +88,25 @@ export class Files {
         return await describe(folder, `resume/${name}`)
       })
     )
+  }
+
+  /** Where the model's files of a job lie on this node. */
+  modelFolder(job: string): string {
+    return join(this.#init.folder, job, MODEL)
+  }
+
+  /** Takes files that lie in {@link Files.modelFolder} as the model of a job that is about to be submitted. */
+  async adoptModel(job: string, names: string[]): Promise<Block[]> {
+    return await Promise.all(names.map(name => describe(join(this.#init.folder, job), `${MODEL}/${name}`)))
+  }
+
+  /** Brings the model's files of a job to this node, where it carries any. */
+  async fetchModel(job: LocalJob): Promise<void> {
+    for (const block of job.record.model ?? []) {
+      if (!block.name.startsWith(`${MODEL}/`) || !offered.test(block.name))
+        throw new MalformedError(`the job names ${block.name} as its model`)
+      await this.#fetch(job, block)
+    }
   }
 
   /** Every file of a job that some node holds: the newest announcement of each name. */

@@ -64,7 +64,7 @@ export class LocalJob {
       this.latest.loss = event.loss
       this.latest.samples = Math.max(this.latest.samples, event.samples)
       this.latest.speed.set(event.trainer, { rate: event.samplesPerSecond, time: event.time })
-    } else if (event.type === 'evaluation') this.latest.accuracy = event.accuracy
+    } else if (event.type === 'evaluation' && event.accuracy !== undefined) this.latest.accuracy = event.accuracy
     this.journal.add(event)
   }
 

@@ -58,6 +58,7 @@ export class LocalTrainers {
     this.#ledger.set(device, id)
     this.#publishFree()
     try {
+      await files.fetchModel(job)
       const resume = await files.resumePaths(job)
       if (job.result !== undefined || this.#closed) throw new NotFoundError(`job ${id} is over here`)
       const provider = found.kind === 'cpu' ? 'cpu' : (found.providers.find(p => p !== 'cpu') ?? 'cpu')

@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { monitorEventLoopDelay } from 'node:perf_hooks'
 import { InvalidParametersError, NotFoundError, rendezvousOrder } from '../../../common/index.ts'
-import { openDataset } from '../../../datasets/index.ts'
+import { type Dataset, openDataset } from '../../../datasets/index.ts'
 import type { Mesh } from '../../../mesh/index.ts'
 import type { Runtime } from '../../runtime/index.ts'
 import { Job } from '../actors.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import { oneLossPauses, votersOf } from '../job/group.ts'
-import { checkSpec, type JobRecord, parseProgress } from '../job/records.ts'
+import { type Block, checkSpec, type JobRecord, parseProgress } from '../job/records.ts'
+import { modelFileName, prepareModel } from '../model/index.ts'
 import {
   type CallOptions,
   type EventLoopDelay,
@@ -24,7 +25,6 @@ import {
   type TrainerStatus
 } from '../service-types.ts'
 import type { TrainerState } from '../trainer/definition.ts'
-import { modelNamed } from '../trainer/model-name.ts'
 import type { NodeAgent } from './agent.ts'
 import { follow } from './follow.ts'
 import type { LocalJob } from './local-job.ts'
@@ -82,7 +82,6 @@ export class Service implements NodeService {
       ...(this.#init.dataRoots === undefined ? {} : { dataRoots: this.#init.dataRoots }),
       ...(options.signal === undefined ? {} : { signal: options.signal })
     })
-    modelNamed(spec.model, { shape: dataset.shape, classes: dataset.classes })
     const slots = agent.slots()
     const free = slots.filter(s => s.free).length
     const asked = spec.trainers === 'all' ? 1 : spec.trainers
@@ -100,11 +99,13 @@ export class Service implements NodeService {
       )
     }
     const job = randomBytes(5).toString('hex')
+    const model = await this.#model(spec, dataset, job, options)
     const local = await this.#resume(spec, job)
     const hosts = this.#likelyHosts(job, trainers)
     const record: JobRecord = {
       job,
-      spec,
+      // Elsewhere its file goes by the name that it has in the job.
+      spec: model.length > 0 ? { ...spec, model: modelFileName(spec.model) } : spec,
       submitted: Date.now(),
       submitter: mesh.peer,
       voters: votersOf(
@@ -113,7 +114,8 @@ export class Service implements NodeService {
         mesh.alive()
       ),
       fingerprint: dataset.fingerprint,
-      ...(local === undefined ? {} : { resume: local })
+      ...(local === undefined ? {} : { resume: local }),
+      ...(model.length > 0 ? { model } : {})
     }
     await agent.submit(record)
     const warnings: string[] = []
@@ -201,6 +203,19 @@ export class Service implements NodeService {
     ).slice(0, trainers)
     const hosts = [...new Set(names.map(n => n.slice(0, n.indexOf('/'))))]
     return hosts.length > 0 ? hosts : [this.#init.mesh.peer]
+  }
+
+  /** Checks the model against the data, and takes up the files that the job is to carry of it. */
+  async #model(spec: JobSpec, data: Dataset, job: string, options: CallOptions): Promise<Block[]> {
+    const { files } = this.#init.agent
+    const folder = files.modelFolder(job)
+    try {
+      const { shape, classes } = data
+      return await files.adoptModel(job, await prepareModel({ spec, data: { shape, classes } }, folder, options))
+    } catch (error) {
+      await rm(dirname(folder), { recursive: true, force: true })
+      throw error
+    }
   }
 
   async #resume(spec: JobSpec, job: string) {

@@ -5,7 +5,9 @@ export const TAIL = 3
 
 /**
  * The flat float32 arenas of one trainer, in memory that its two threads share. `parameters` and `gradients` have one view per
- * tensor at the layout's offsets; `gradients` ends with the tail {@link TAIL}, so that one reduction carries all.
+ * tensor at the layout's offsets. Behind the parameters lie the model's running statistics, and at the same place of `gradients` what a
+ * step changes in them, times the loss's denominator; then the tail {@link TAIL}: so one reduction carries all, and whoever mixes
+ * parameters mixes statistics with them.
  */
 export interface TrainerArenas {
   parameters: Float32Array<SharedArrayBuffer>
@@ -25,13 +27,13 @@ export function resizeArenas(arenas: TrainerArenas, sizes: { outgoing: number; l
   }
 }
 
-export function createArenas(sizes: { parameters: number; optimizer: number }): TrainerArenas {
+export function createArenas(sizes: { parameters: number; statistics: number; optimizer: number }): TrainerArenas {
   if (sizes.parameters > MAX_PARAMETERS) {
     throw new InvalidParametersError(`a model of ${sizes.parameters} parameters is over the limit of ${MAX_PARAMETERS}`)
   }
   return {
-    parameters: floats(sizes.parameters),
-    gradients: floats(sizes.parameters + TAIL),
+    parameters: floats(sizes.parameters + sizes.statistics),
+    gradients: floats(sizes.parameters + sizes.statistics + TAIL),
     optimizer: floats(sizes.optimizer),
     state: floats(0),
     outgoing: floats(0),

@@ -5,7 +5,7 @@ import type { Progress } from '../job/records.ts'
 import { committedSamples, createLedger, encodeLedger, figures, type Ledger, mergeLedger } from '../ledger/index.ts'
 import { resizeArenas, TAIL } from './arenas.ts'
 import { ExchangeDriver } from './exchange-driver.ts'
-import { collectModel, giveModel } from './final-model.ts'
+import { collectModel, giveModel, lower } from './final-model.ts'
 import { type LedgerDecision, LedgerDriver } from './ledger-driver.ts'
 import type { TrainerMessage } from './messages.ts'
 import type { PeerAddress } from './peers.ts'
@@ -328,7 +328,7 @@ export class AsynchronousSession {
       })
       const evaluation = await reporter.evaluate(model.mean, signal)
       let worst = evaluation.accuracy
-      for (const local of model.locals) worst = Math.min(worst, (await reporter.evaluate(local, signal)).accuracy)
+      for (const local of model.locals) worst = lower(worst, (await reporter.evaluate(local, signal)).accuracy)
       const { epochs } = this.#ledger.spec
       for (let epoch = 0; epoch < epochs; epoch++) this.#announce(epoch)
       reporter.evaluation(epochs - 1, run.progress.step, evaluation, worst)

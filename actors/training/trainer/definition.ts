@@ -61,7 +61,8 @@ export const Trainer = processActor<TrainerCalls>('trainer', {
 
 /** What an evaluation found. */
 export interface Evaluation {
-  accuracy: number
+  /** In [0, 1]; absent where the loss knows no hits. */
+  accuracy?: number
   /** Mean over the test samples. */
   loss: number
 }
@@ -72,6 +73,6 @@ export type TrainerNotice =
   /** Files below the job's folder that are complete and may be fetched, by name. */
   | { type: 'files'; names: string[] }
   /** The run is over and its model written. */
-  | { type: 'finished'; accuracy: number; loss: number; samples: number; step: number }
+  | { type: 'finished'; accuracy?: number; loss: number; samples: number; step: number }
   /** The trainer cannot work; `opening`: it never could, on this node. */
   | { type: 'failed'; message: string; opening: boolean }

@@ -1,7 +1,8 @@
 import os from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import * as ort from 'onnxruntime-node'
-import type { Batch, EngineReply, EngineRequest, EngineWorkerData, Outcome } from './engine.ts'
+import type { DataType } from '../../../models/index.ts'
+import { type Batch, buffersOf, type EngineReply, type EngineRequest, type EngineWorkerData, type Outcome, type Place } from './engine.ts'
 
 /** The engine's thread: owns the sessions and nothing else. */
 
@@ -9,13 +10,19 @@ const init = workerData as EngineWorkerData
 const port = parentPort!
 
 // onnxruntime refuses tensors over shared memory, so this thread keeps a copy of both arenas: a few hundred microseconds a step.
-const parameters = new Float32Array(init.total)
-const gradients = new Float32Array(init.total)
+const parameters = new Float32Array(init.parameterArena.length)
+const gradients = new Float32Array(init.parameterArena.length)
 const feeds: Record<string, ort.Tensor> = {}
 const fetches: Record<string, ort.Tensor> = {}
+const view = (arena: Float32Array, { offset, size, shape }: Place) =>
+  new ort.Tensor('float32', arena.subarray(offset, offset + size), shape)
 for (const [i, p] of init.parameters.entries()) {
-  feeds[p.name] = new ort.Tensor('float32', parameters.subarray(p.offset, p.offset + p.size), p.shape)
-  fetches[init.outputs.gradients[i]!] = new ort.Tensor('float32', gradients.subarray(p.offset, p.offset + p.size), p.shape)
+  feeds[p.name] = view(parameters, p)
+  fetches[init.outputs.gradients[i]!] = view(gradients, p)
+}
+for (const [i, s] of init.states.entries()) {
+  feeds[s.name] = view(parameters, s)
+  fetches[init.outputs.states[i]!] = view(gradients, s)
 }
 const scalars = {
   [init.outputs.lossSum]: new Float32Array(1),
@@ -43,12 +50,46 @@ const train = await ort.InferenceSession.create(init.train, options)
 let evaluate: ort.InferenceSession | undefined
 
 function inputsOf(batch: Batch): Record<string, ort.Tensor> {
-  const { data, labels } = init.inputs
-  const size = data.shape.reduce((a, b) => a * b, 1)
-  return {
-    [data.name]: new ort.Tensor('float32', batch.data.subarray(0, batch.count * size), [batch.count, ...data.shape]),
-    [labels.name]: new ort.Tensor('int32', batch.labels.subarray(0, batch.count), [batch.count])
+  const { data, labels, samples } = init.inputs
+  const inputs = {
+    [data.name]: fed(data.type, batch.data, batch.count, data.shape),
+    [labels.name]: fed(labels.type, batch.labels, batch.count, labels.shape)
   }
+  if (samples !== undefined && batch.samples !== undefined) inputs[samples.name] = fed(samples.type, batch.samples, batch.count, [])
+  return inputs
+}
+
+/** The first `count` samples of a batch as a tensor of the type that the graph asks for. */
+function fed(type: DataType, values: Float32Array | Int32Array, count: number, each: number[]): ort.Tensor {
+  const part = values.subarray(
+    0,
+    each.reduce((a, b) => a * b, count)
+  )
+  const shape = [count, ...each]
+  switch (type) {
+    case 'float32':
+      return new ort.Tensor(type, part instanceof Float32Array ? part : Float32Array.from(part), shape)
+    case 'float64':
+      return new ort.Tensor(type, Float64Array.from(part), shape)
+    case 'int32':
+      return new ort.Tensor(type, part instanceof Int32Array ? part : Int32Array.from(part), shape)
+    case 'int64':
+      return new ort.Tensor(
+        type,
+        BigInt64Array.from(part as Int32Array, value => BigInt(Math.trunc(value))),
+        shape
+      )
+    case 'uint8':
+      return new ort.Tensor(type, Uint8Array.from(part), shape)
+    default:
+      throw new Error(`no numbers of type ${type} can be fed`)
+  }
+}
+
+/** What a session reads of the feeds there are. */
+function feedsOf(session: ort.InferenceSession, batch: Batch): Record<string, ort.Tensor> {
+  const all = { ...feeds, ...inputsOf(batch) }
+  return Object.fromEntries(session.inputNames.map(name => [name, all[name]!]))
 }
 
 function outcome(batch: Batch, computeMs: number): Outcome {
@@ -67,14 +108,17 @@ async function answer(request: EngineRequest): Promise<Outcome> {
   if (request.type === 'evaluate') {
     evaluate ??= await ort.InferenceSession.create(init.evaluate, options)
     parameters.set(request.parameters)
-    await evaluate.run({ ...feeds, ...inputsOf(batch) }, scalarFetches)
+    await evaluate.run(feedsOf(evaluate, batch), scalarFetches)
     return outcome(batch, performance.now() - start)
   }
   parameters.set(init.parameterArena)
-  await train.run({ ...feeds, ...inputsOf(batch) }, { ...fetches, ...scalarFetches })
-  init.gradientArena.set(gradients)
+  await train.run(feedsOf(train, batch), { ...fetches, ...scalarFetches })
   const result = outcome(batch, performance.now() - start)
-  init.gradientArena.set([result.lossSum, result.denominator, result.correct], init.total)
+  for (const { offset, size } of init.states) {
+    for (let i = offset; i < offset + size; i++) gradients[i] = (gradients[i]! - parameters[i]!) * result.denominator
+  }
+  init.gradientArena.set(gradients)
+  init.gradientArena.set([result.lossSum, result.denominator, result.correct], gradients.length)
   return result
 }
 
@@ -88,7 +132,7 @@ port.on('message', (request: EngineRequest) => {
     } catch (error) {
       reply = { type: 'failed', id: request.id, message: error instanceof Error ? error.message : String(error) }
     }
-    port.postMessage(reply, [request.batch.data.buffer, request.batch.labels.buffer])
+    port.postMessage(reply, buffersOf(request.batch))
   })
 })
 port.postMessage({ type: 'ready' } satisfies EngineReply)

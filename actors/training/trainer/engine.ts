@@ -1,13 +1,16 @@
 import { Worker } from 'node:worker_threads'
 import { CrashedError } from '../../../common/index.ts'
-import type { TrainingGraph } from '../../../models/index.ts'
+import type { ParameterLayout, TrainingGraph } from '../../../models/index.ts'
 import { moduleUrl } from '../../runtime/index.ts'
+import type { GraphLabels } from '../model/index.ts'
 
 /** One batch; the buffers are given away and come back with the result. */
 export interface Batch {
   /** float32, count × the sample's size. */
   data: Float32Array<ArrayBuffer>
-  labels: Int32Array<ArrayBuffer>
+  labels: GraphLabels
+  /** One number a sample for what is random in training, where the graph asks for it. */
+  samples?: Int32Array<ArrayBuffer>
   count: number
 }
 
@@ -39,8 +42,21 @@ export interface EngineInit {
   provider: string
   /** Threads inside one operator. */
   threads: number
+  /** Parameters, and behind them the running statistics. */
   parameters: Float32Array<SharedArrayBuffer>
+  /**
+   * Gradients; where the statistics lie among the parameters, what a step changes in them times the loss's denominator, so that summing
+   * over trainers and dividing gives their mean; then the tail.
+   */
   gradients: Float32Array<SharedArrayBuffer>
+}
+
+/** A tensor's place among the parameters. */
+export interface Place {
+  name: string
+  shape: number[]
+  offset: number
+  size: number
 }
 
 /** What the engine's thread is started with. */
@@ -49,8 +65,9 @@ export interface EngineWorkerData {
   evaluate: Uint8Array
   inputs: TrainingGraph['inputs']
   outputs: TrainingGraph['outputs']
-  parameters: { name: string; shape: number[]; offset: number; size: number }[]
-  total: number
+  parameters: Place[]
+  /** Running statistics, behind the parameters. */
+  states: Place[]
   provider: string
   threads: number
   parameterArena: Float32Array<SharedArrayBuffer>
@@ -74,8 +91,8 @@ export async function createEngine(init: EngineInit): Promise<Engine> {
     evaluate: graph.evaluate,
     inputs: graph.inputs,
     outputs: graph.outputs,
-    parameters: graph.layout.parameters.map(({ name, shape, offset, size }) => ({ name, shape, offset, size })),
-    total: graph.layout.total,
+    parameters: places(graph.layout, 0),
+    states: places(graph.state, graph.layout.total),
     provider: init.provider,
     threads: init.threads,
     parameterArena: init.parameters,
@@ -108,7 +125,7 @@ export async function createEngine(init: EngineInit): Promise<Engine> {
     if (failure !== undefined) return Promise.reject(failure)
     const waiting = Promise.withResolvers<Outcome>()
     pending.set(request.id, waiting)
-    worker.postMessage(request, [request.batch.data.buffer, request.batch.labels.buffer])
+    worker.postMessage(request, buffersOf(request.batch))
     return waiting.promise
   }
   return {
@@ -120,4 +137,13 @@ export async function createEngine(init: EngineInit): Promise<Engine> {
       await worker.terminate()
     }
   }
+}
+
+function places({ parameters }: ParameterLayout, start: number): Place[] {
+  return parameters.map(({ name, shape, offset, size }) => ({ name, shape, offset: start + offset, size }))
+}
+
+/** What of a batch changes hands. */
+export function buffersOf({ data, labels, samples }: Batch): ArrayBuffer[] {
+  return [data.buffer, labels.buffer, ...(samples === undefined ? [] : [samples.buffer])]
 }

@@ -77,3 +77,8 @@ function shared(values: Float32Array): Float32Array<SharedArrayBuffer> {
   copy.set(values)
   return copy
 }
+
+/** The lower of two accuracies; none where a loss knows none. */
+export function lower(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? undefined : Math.min(a, b)
+}

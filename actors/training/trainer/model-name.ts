@@ -16,7 +16,9 @@ export function modelNamed(text: string, input: { shape: number[]; classes: numb
 export function parseModelName(text: string): { name: string; options?: MlpOptions } {
   const [name = '', query = ''] = text.split('?', 2)
   if (!modelNames.includes(name as (typeof modelNames)[number])) {
-    throw new InvalidParametersError(`there is no model '${name.slice(0, 100)}'; choose one of ${modelNames.join(', ')}`)
+    throw new InvalidParametersError(
+      `there is no model '${name.slice(0, 100)}'; choose one of ${modelNames.join(', ')}, or give the path of a model's file`
+    )
   }
   const options = new URLSearchParams(query)
   if (name !== 'mlp') {

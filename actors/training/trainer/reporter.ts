@@ -102,7 +102,7 @@ export class Reporter {
       job: this.#run.job.job,
       epoch,
       step,
-      accuracy: evaluation.accuracy,
+      ...(evaluation.accuracy === undefined ? {} : { accuracy: evaluation.accuracy }),
       loss: evaluation.loss,
       ...(worstLocalAccuracy === undefined ? {} : { worstLocalAccuracy })
     })
@@ -131,7 +131,7 @@ export class Reporter {
     await this.#flushing
     const { step } = this.#run.progress
     const samples = this.#run.job.spec.epochs * this.#run.dataset.train.count
-    await this.#send({ type: 'finished', accuracy: evaluation.accuracy, loss: evaluation.loss, samples, step })
+    await this.#send({ type: 'finished', ...evaluation, samples, step })
   }
 
   failed(error: Error): void {

@@ -1,14 +1,14 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MalformedError } from '../../../common/index.ts'
+import { hash32, MalformedError } from '../../../common/index.ts'
 import { type Dataset, openDataset, type Split, sampleOrder } from '../../../datasets/index.ts'
-import { exportModel, type Graph, initialise, type TrainingGraph, trainingGraph } from '../../../models/index.ts'
+import { exportModel, type Graph, initialise, type ParameterInfo, type TrainingGraph } from '../../../models/index.ts'
 import type { JobRecord, Progress } from '../job/records.ts'
+import { labelsFor, openModel, type WriteLabels } from '../model/index.ts'
 import { createOptimizer, type Optimizer, parseSchedule, rateAt, type Schedule } from '../optimizers/index.ts'
 import { createArenas, floats, stateHash, TAIL, type TrainerArenas } from './arenas.ts'
 import type { Evaluation } from './definition.ts'
 import { type Batch, createEngine, type Engine, type Outcome } from './engine.ts'
-import { modelNamed } from './model-name.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 
 /** Samples of one evaluation request; more would hold up a training step that waits behind it. */
@@ -19,7 +19,7 @@ export interface RunInit {
   provider: string
   threads: number
   dataRoots?: string[]
-  /** Folder that checkpoints and the model are written to. */
+  /** Folder that checkpoints and the trained model are written to, and that holds the files of the model. */
   folder: string
   signal?: AbortSignal
 }
@@ -35,6 +35,9 @@ export class TrainingRun {
   readonly #optimizer: Optimizer
   readonly #folder: string
   readonly #schedule: Schedule
+  readonly #labels: WriteLabels
+  /** Labels as the data set gives them. */
+  #classes = new Int32Array(0)
   progress: Progress = { step: 0, epoch: 0, position: 0 }
   /** Whether the arenas hold a state of the run. */
   initialised = false
@@ -56,6 +59,7 @@ export class TrainingRun {
     this.dataset = dataset
     this.graph = graph
     this.training = training
+    this.#labels = labelsFor(training.inputs.labels, dataset)
     this.arenas = arenas
     this.engine = engine
     this.#optimizer = optimizer
@@ -72,13 +76,17 @@ export class TrainingRun {
     if (dataset.fingerprint.digest !== fingerprint.digest) {
       throw new MalformedError(`${spec.data}: this node finds other data than the job was submitted with; make the copies equal`)
     }
-    const graph = modelNamed(spec.model, { shape: dataset.shape, classes: dataset.classes })
-    const training = trainingGraph(graph)
+    const model = join(init.folder, 'model')
+    const { graph, training } = await openModel({ spec, data: dataset }, model, init.signal === undefined ? {} : { signal: init.signal })
     const optimizer = createOptimizer(
       { name: 'sgd', form: spec.optimizerForm, momentum: spec.momentum, weightDecay: spec.weightDecay },
       training.layout
     )
-    const arenas = createArenas({ parameters: training.layout.total, optimizer: optimizer.stateFloats })
+    const arenas = createArenas({
+      parameters: training.layout.total,
+      statistics: training.state.total,
+      optimizer: optimizer.stateFloats
+    })
     const engine = await createEngine({
       graph: training,
       provider: init.provider,
@@ -92,6 +100,7 @@ export class TrainingRun {
   /** Begins at step 0 with the seed's parameters, equal on every trainer. */
   fromSeed(): void {
     initialise(this.training.layout, this.job.spec.seed, this.arenas.parameters)
+    initialise(this.training.state, this.job.spec.seed, this.#statistics(this.arenas.parameters))
     this.arenas.optimizer.fill(0)
     this.arenas.state.fill(0)
     this.progress = { step: 0, epoch: 0, position: 0 }
@@ -118,7 +127,7 @@ export class TrainingRun {
     if (this.#order?.epoch !== epoch) {
       this.#order = { epoch, ids: sampleOrder(this.dataset.train.count, this.job.spec.seed, epoch) }
     }
-    return this.#fill(this.dataset.train, this.#order.ids.subarray(start, end))
+    return this.#fill(this.dataset.train, this.#order.ids.subarray(start, end), epoch)
   }
 
   /** Gradients of the summed loss over positions [start, end) of an epoch, into arena `gradients`; zeros when there are none. */
@@ -134,7 +143,8 @@ export class TrainingRun {
 
   /** Sums behind the gradients: of this trainer before the exchange, of all after it. */
   tail(): { lossSum: number; denominator: number; correct: number } {
-    const [lossSum, denominator, correct] = this.arenas.gradients.subarray(this.training.layout.total, this.training.layout.total + TAIL)
+    const { gradients, parameters } = this.arenas
+    const [lossSum, denominator, correct] = gradients.subarray(parameters.length, parameters.length + TAIL)
     return { lossSum: lossSum!, denominator: denominator!, correct: correct! }
   }
 
@@ -151,6 +161,9 @@ export class TrainingRun {
       rate,
       scale: 1 / denominator
     })
+    const { total } = this.training.layout
+    const statistics = this.#statistics(this.arenas.parameters)
+    for (let i = 0; i < statistics.length; i++) statistics[i]! += this.arenas.gradients[total + i]! / denominator
   }
 
   /** Scores parameters on the whole test split. They are copied first: training may go on meanwhile. */
@@ -170,7 +183,7 @@ export class TrainingRun {
       denominator += outcome.denominator
       correct += outcome.correct
     }
-    return { accuracy: correct / test.count, loss: lossSum / denominator }
+    return { loss: lossSum / denominator, ...(this.training.outputs.counts ? { accuracy: correct / denominator } : {}) }
   }
 
   /** Writes a checkpoint of the present state. @returns its name and its files, relative to the job's folder */
@@ -194,7 +207,7 @@ export class TrainingRun {
     }
     await mkdir(folder, { recursive: true })
     await writeSafetensors(join(folder, 'state.safetensors'), [
-      ...layout.parameters.map(p => ({ name: p.name, shape: p.shape, data: parameters.subarray(p.offset, p.offset + p.size) })),
+      ...this.#tensors().map(({ name, shape, start, size }) => ({ name, shape, data: parameters.subarray(start, start + size) })),
       { name: '@optimizer', shape: [optimizer.length], data: optimizer },
       ...(state.length > 0 ? [{ name: '@strategy', shape: [state.length], data: state }] : [])
     ])
@@ -210,11 +223,11 @@ export class TrainingRun {
    */
   async restore(path: string, progress: Progress, sameStrategy: boolean): Promise<void> {
     const { tensors } = await readSafetensors(path)
-    for (const p of this.training.layout.parameters) {
-      const tensor = tensors.get(p.name)
-      if (tensor?.data.length !== p.size)
-        throw new MalformedError(`${path}: parameter ${p.name} is missing or has another shape than the model's`)
-      this.arenas.parameters.set(tensor.data, p.offset)
+    for (const { name, start, size } of this.#tensors()) {
+      const tensor = tensors.get(name)
+      if (tensor?.data.length !== size)
+        throw new MalformedError(`${path}: parameter ${name} is missing or has another shape than the model's`)
+      this.arenas.parameters.set(tensor.data, start)
     }
     const optimizer = tensors.get('@optimizer')
     if (optimizer?.data.length !== this.arenas.optimizer.length)
@@ -229,12 +242,13 @@ export class TrainingRun {
 
   /** Writes `model.onnx`, which any runtime opens. @returns its name below the job's folder */
   async exportModel(parameters: Float32Array, evaluation: Evaluation): Promise<string> {
-    const bytes = exportModel(this.graph, this.training.layout, parameters, {
+    const metadata = {
       job: this.job.job,
       step: String(this.progress.step),
-      accuracy: String(evaluation.accuracy),
+      ...(evaluation.accuracy === undefined ? {} : { accuracy: String(evaluation.accuracy) }),
       data: this.job.spec.data
-    })
+    }
+    const bytes = exportModel(this.graph, this.training.layout, parameters, metadata, this.#statistics(parameters))
     await mkdir(this.#folder, { recursive: true })
     await writeAtomically(join(this.#folder, 'model.onnx'), bytes)
     return 'model.onnx'
@@ -244,15 +258,47 @@ export class TrainingRun {
     await this.engine.close()
   }
 
-  #fill(split: Split, ids: ArrayLike<number>): Batch {
-    const size = this.dataset.shape.reduce((a, b) => a * b, 1)
-    const i = this.#spare.findIndex(b => b.labels.length >= ids.length)
-    const batch =
-      i >= 0 ? this.#spare.splice(i, 1)[0]! : { data: new Float32Array(ids.length * size), labels: new Int32Array(ids.length), count: 0 }
+  /** The running statistics behind the parameters of an arena. */
+  #statistics(arena: Float32Array): Float32Array {
+    return arena.subarray(this.training.layout.total, this.training.layout.total + this.training.state.total)
+  }
+
+  /** Everything of an arena of parameters by name. */
+  #tensors(): (ParameterInfo & { start: number })[] {
+    const { layout, state } = this.training
+    return [
+      ...layout.parameters.map(p => ({ ...p, start: p.offset })),
+      ...state.parameters.map(p => ({ ...p, start: layout.total + p.offset }))
+    ]
+  }
+
+  /** @param epoch - that the samples are trained in; undefined where they are only scored */
+  #fill(split: Split, ids: ArrayLike<number>, epoch?: number): Batch {
+    const count = ids.length
+    const batch = this.#buffers(count)
+    if (this.#classes.length < count) this.#classes = new Int32Array(count)
+    split.read(ids, batch.data, this.#classes)
+    this.#labels.write(this.#classes.subarray(0, count), batch.labels)
+    if (batch.samples !== undefined && epoch !== undefined) {
+      const { seed } = this.job.spec
+      for (let i = 0; i < count; i++) batch.samples[i] = hash32(`${seed}/${epoch}/${ids[i]}`) >>> 1
+    }
+    return { ...batch, count }
+  }
+
+  #buffers(count: number): Batch {
+    const i = this.#spare.findIndex(b => b.labels.length >= count * this.#labels.size)
+    const spare = i >= 0 ? this.#spare.splice(i, 1)[0]! : undefined
     // Two buffers circulate while training, one more while evaluating.
     if (this.#spare.length > 4) this.#spare.shift()
-    split.read(ids, batch.data, batch.labels)
-    return { ...batch, count: ids.length }
+    if (spare !== undefined) return spare
+    const size = this.dataset.shape.reduce((a, b) => a * b, count)
+    return {
+      data: new Float32Array(size),
+      labels: this.#labels.allocate(count),
+      ...(this.training.inputs.samples === undefined ? {} : { samples: new Int32Array(count) }),
+      count: 0
+    }
   }
 }
 

@@ -1,0 +1,17 @@
+import { parseLoss } from '../../../models/index.ts'
+import { parseModelName } from '../trainer/model-name.ts'
+import { modelFileName, sourceOf } from './open.ts'
+import type { ModelContext } from './source.ts'
+
+/**
+ * Says what can be said of a model before its data is known.
+ *
+ * @param spec - its model is a name, or a path on this machine
+ * @throws InvalidParametersError, MalformedError naming the file and what is wrong in it
+ */
+export async function checkModel(spec: ModelContext['spec'], options: { signal?: AbortSignal } = {}): Promise<void> {
+  if (spec.loss !== undefined) parseLoss(spec.loss)
+  const source = sourceOf(spec.model)
+  if (source === undefined) parseModelName(spec.model)
+  else await source.collect(spec.model, modelFileName(spec.model), options)
+}

@@ -1,0 +1,45 @@
+import type { Fingerprint } from '../../../datasets/index.ts'
+import type { Graph, TrainingGraph } from '../../../models/index.ts'
+import type { JobSpec } from '../service-types.ts'
+
+/** What a model is opened for. */
+export interface ModelContext {
+  spec: Pick<JobSpec, 'model' | 'loss' | 'freeze'>
+  /** What it is trained on. */
+  data: Pick<Fingerprint, 'shape' | 'classes'>
+}
+
+/** A model ready to be trained. */
+export interface OpenedModel {
+  /** What `model.onnx` is written of when the run is over. */
+  graph: Graph
+  training: TrainingGraph
+}
+
+/** A file that travels with a job. */
+export interface CarriedFile {
+  /** Letters, digits, `_`, `.` and `-`; unique in its model. */
+  name: string
+  content: Uint8Array
+}
+
+/** One kind of file that names a model. */
+export interface ModelSource {
+  /** What such a file's name ends in: `.onnx`. */
+  readonly ending: string
+  /**
+   * Reads, on the submitter's machine, everything that the job needs of the model.
+   *
+   * @param path - of the file that the user named
+   * @param name - what that file is called in the job; the first of the result
+   * @throws InvalidParametersError, MalformedError, TooLargeError naming the file
+   */
+  collect(path: string, name: string, options: { signal?: AbortSignal }): Promise<CarriedFile[]>
+  /**
+   * Opens what {@link ModelSource.collect} gave, on any node.
+   *
+   * @param path - of the first file; the others lie beside it
+   * @throws InvalidParametersError when the model does not fit the data or the loss
+   */
+  open(path: string, context: ModelContext, options: { signal?: AbortSignal }): Promise<OpenedModel>
+}

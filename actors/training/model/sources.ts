@@ -1,0 +1,5 @@
+import { onnxSource } from './onnx.ts'
+import type { ModelSource } from './source.ts'
+
+/** Every kind of file that `--model` takes. */
+export const sources: readonly ModelSource[] = [onnxSource]
