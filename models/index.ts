@@ -13,8 +13,7 @@
  * // feed training.train to onnxruntime: data, labels and views of the arena in; lossSum and gradients out
  * const file = exportModel(graph, training.layout, arena)
  */
-export type { Activation, ConvolutionOptions, InnerProductOptions, LayerOptions, ParameterOptions, PoolOptions } from './builder.ts'
-export { LayerBuilder, layers } from './builder.ts'
+export * from './description/index.ts'
 export { exportModel } from './export.ts'
 export { freezeParameters } from './freeze.ts'
 export type {
@@ -36,4 +35,4 @@ export { initialise, parameterLayout, stateLayout } from './parameters.ts'
 export type { TrainingGraph, TrainingOptions } from './training.ts'
 export { trainingGraph } from './training.ts'
 export type { MlpOptions, ModelName, ZooInput } from './zoo/index.ts'
-export { buildModel, modelNames } from './zoo/index.ts'
+export { buildModel, describeModel, modelInput, modelNames } from './zoo/index.ts'

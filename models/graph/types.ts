@@ -130,6 +130,8 @@ export interface Graph {
   /** Values fed from outside; the first one is the data, its first dimension the batch. */
   inputs: string[]
   outputs: string[]
+  /** Outputs after the first whose loss is trained too (auxiliary classifiers), with its weight; the exported model leaves them out. */
+  auxiliary: Map<string, number>
   nodes: GraphNode[]
   /** Constants that are not trained. */
   constants: Map<string, Tensor>
@@ -151,6 +153,7 @@ export function createGraph(name: string, opset = OPSET): Graph {
     opset,
     inputs: [],
     outputs: [],
+    auxiliary: new Map(),
     nodes: [],
     constants: new Map(),
     parameters: new Map(),
@@ -165,6 +168,7 @@ export function copyGraph(graph: Graph): Graph {
     ...graph,
     inputs: [...graph.inputs],
     outputs: [...graph.outputs],
+    auxiliary: new Map(graph.auxiliary),
     nodes: graph.nodes.map(n => ({ ...n, inputs: [...n.inputs], outputs: [...n.outputs] })),
     constants: new Map(graph.constants),
     parameters: new Map(graph.parameters),

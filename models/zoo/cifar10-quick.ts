@@ -1,12 +1,11 @@
-import { layers } from '../builder.ts'
-import type { Graph } from '../graph/types.ts'
+import { layers, type Model } from '../description/index.ts'
 import type { ZooInput } from './index.ts'
 
 /**
  * The quick model of Caffe's CIFAR-10 example (after Krizhevsky's cuda-convnet layers-18pct): pooling windows overlap and their
  * number is rounded up; biases learn at twice the rate. 145,578 parameters for 3×32×32 and 10 classes.
  */
-export function cifar10Quick({ shape, classes }: ZooInput): Graph {
+export function cifar10Quick({ shape, classes }: ZooInput): Model {
   const gaussian = (std: number) => ({ filler: { type: 'gaussian', std } as const })
   const bias = { lrMult: 2 }
   const same = { kernel: 5, pad: 2, bias }
@@ -23,5 +22,5 @@ export function cifar10Quick({ shape, classes }: ZooInput): Graph {
     .averagePool('pool3', half)
     .innerProduct('ip1', { outputs: 64, weight: gaussian(0.1), bias })
     .innerProduct('ip2', { outputs: classes, weight: gaussian(0.1), bias })
-    .build('logits')
+    .describe()
 }

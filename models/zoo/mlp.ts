@@ -1,5 +1,4 @@
-import { type Activation, layers } from '../builder.ts'
-import type { Graph } from '../graph/types.ts'
+import { type Activation, layers, type Model } from '../description/index.ts'
 import type { ZooInput } from './index.ts'
 
 export interface MlpOptions {
@@ -10,11 +9,11 @@ export interface MlpOptions {
 }
 
 /** Fully connected layers with an activation between; 784-1024-1024-10 for 1×28×28 and 10 classes. */
-export function mlp({ shape, classes }: ZooInput, { activation = 'relu', hidden = [1024, 1024] }: MlpOptions = {}): Graph {
+export function mlp({ shape, classes }: ZooInput, { activation = 'relu', hidden = [1024, 1024] }: MlpOptions = {}): Model {
   const filler = activation === 'relu' ? ({ type: 'msra' } as const) : ({ type: 'xavier' } as const)
   const builder = layers('MLP', shape)
   hidden.forEach((outputs, i) => {
     builder.innerProduct(`ip${i + 1}`, { outputs, weight: { filler } }).activation(`${activation}${i + 1}`, activation)
   })
-  return builder.innerProduct(`ip${hidden.length + 1}`, { outputs: classes }).build('logits')
+  return builder.innerProduct(`ip${hidden.length + 1}`, { outputs: classes }).describe()
 }

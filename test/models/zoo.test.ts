@@ -1,13 +1,48 @@
 import t from 'tap'
-import { buildModel, initialise, modelNames, parameterLayout } from '../../models/index.ts'
+import { buildModel, initialise, modelInput, modelNames, parameterLayout } from '../../models/index.ts'
 
 const mnist = { shape: [1, 28, 28], classes: 10 }
 const cifar = { shape: [3, 32, 32], classes: 10 }
 
+/** Published counts: of Caffe's model files, He 2015 (0.27 million), PyTorch's model zoo, char-rnn's log, minGPT (0.09 million without the head). */
+const counts: Record<string, number> = {
+  lenet: 431_080,
+  mlp: 784 * 1024 + 1024 + 1024 * 1024 + 1024 + 10 * 1024 + 10,
+  'cifar10-quick': 145_578,
+  'cifar10-full': 89_578,
+  alexnet: 60_965_224,
+  googlenet: 13_378_280,
+  resnet20: 269_722,
+  resnet18: 11_689_512,
+  resnet50: 25_557_032,
+  'mobilenet-v2': 3_504_872,
+  'char-lstm': 240_321,
+  'gpt-nano': 3 * (12 * 48 * 48 + 13 * 48) + 2 * 48 + 64 * 48 + 2 * 65 * 48
+}
+
 t.test('models have the parameters that their descriptions count', async t => {
-  t.equal(parameterLayout(buildModel('lenet', mnist)).total, 431_080)
-  t.equal(parameterLayout(buildModel('cifar10-quick', cifar)).total, 145_578)
-  t.equal(parameterLayout(buildModel('mlp', mnist)).total, 784 * 1024 + 1024 + 1024 * 1024 + 1024 + 10 * 1024 + 10)
+  t.strictSame(Object.keys(counts).sort(), [...modelNames].sort())
+  for (const name of modelNames) t.equal(parameterLayout(buildModel(name, modelInput(name))).total, counts[name], name)
+})
+
+t.test(
+  'without its head gpt-nano for three tokens and eleven positions has the 85,584 parameters that minGPT prints as 0.09 million',
+  async t => {
+    const { total, parameters } = parameterLayout(buildModel('gpt-nano', { shape: [11], classes: 3 }))
+    t.equal(total - parameters.find(p => p.name === 'head.weight')!.size, 85_584)
+  }
+)
+
+t.test('auxiliary classifiers are outputs with a weight', async t => {
+  const graph = buildModel('googlenet', modelInput('googlenet'))
+  t.strictSame(graph.outputs, ['logits', 'loss1/classifier', 'loss2/classifier'])
+  t.strictSame(
+    [...graph.auxiliary],
+    [
+      ['loss1/classifier', 0.3],
+      ['loss2/classifier', 0.3]
+    ]
+  )
 })
 
 t.test('a layout lists parameters in the order of the forward graph, without gaps', async t => {
@@ -31,8 +66,12 @@ t.test('a layout lists parameters in the order of the forward graph, without gap
 
 t.test('models take other samples and numbers of classes', async t => {
   for (const name of modelNames) {
-    const graph = buildModel(name, { shape: [3, 32, 32], classes: 7 })
-    t.strictSame(graph.types.get(graph.outputs[0])?.shape, ['N', 7], name)
+    const { shape } = modelInput(name)
+    const graph = buildModel(name, { shape, classes: 7 })
+    t.strictSame(graph.types.get(graph.outputs[0])?.shape, shape.length === 1 ? ['N', ...shape, 7] : ['N', 7], name)
+    if (shape.length === 1) continue
+    const larger = buildModel(name, { shape: [3, 256, 240], classes: 7 })
+    t.strictSame(larger.types.get(larger.outputs[0])?.shape, ['N', 7], name)
   }
   const tanh = buildModel('mlp', { shape: [2, 3, 1], classes: 4 }, { activation: 'tanh', hidden: [5] })
   t.equal(parameterLayout(tanh).total, 6 * 5 + 5 + 5 * 4 + 4)

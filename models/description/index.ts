@@ -1,0 +1,10 @@
+/** Models described layer by layer: in TypeScript, YAML or JSON, all by one schema. */
+export { buildDescription, type ModelInput } from './build.ts'
+export type { ConvolutionOptions, InnerProductOptions, OptionsOf, PoolOptions } from './builder.ts'
+export { LayerBuilder, layers } from './builder.ts'
+export type { Description } from './document.ts'
+export type { Activation, ParameterOptions } from './fields.ts'
+export { printJson, printYaml } from './print.ts'
+export { type Layer, type LayerOf, type LayerType, layerTypes, type Model } from './schema.ts'
+export { type ParsedDescription, parseDescription } from './text.ts'
+export type { Training } from './training.ts'
