@@ -7,4 +7,4 @@ rmSync(join(root, 'dist'), { recursive: true, force: true })
 rmSync(join(root, 'node_modules', '.cache', 'gradmesh'), { recursive: true, force: true })
 step(tsc, ['-p', 'tsconfig.build.json'])
 // Plain JavaScript, which the compiler passes over and the built files import.
-copyFileSync(join(root, 'cli', 'relaunch.mjs'), join(root, 'dist', 'cli', 'relaunch.mjs'))
+for (const file of ['cli/relaunch.mjs', 'native/artifact.mjs']) copyFileSync(join(root, file), join(root, 'dist', file))

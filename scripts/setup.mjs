@@ -1,10 +1,11 @@
-// Brings a clone to the state in which everything runs: dependencies as package-lock.json names them, the `mesh` link. Quick when
-// nothing is missing. Plain JavaScript: the Node that runs this may be too old for the project itself.
+// Brings a clone to the state in which everything runs: dependencies as package-lock.json names them, the `mesh` link, the
+// native layer where there is a compiler. Quick when nothing is missing. Plain JavaScript: the Node that runs this may be too old for the project itself.
 import { spawnSync } from 'node:child_process'
 import { existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { projectNode } from '../cli/relaunch.mjs'
+import { needsBuilding } from '../native/artifact.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -13,6 +14,7 @@ export function setup() {
   const stale = whyStale()
   if (stale !== undefined) install(stale)
   link()
+  if (needsBuilding('core')) spawnSync(process.execPath, [join(root, 'native', 'build.mjs'), '--optional'], { stdio: ['ignore', 2, 2] })
   const node = projectNode(root)
   if (node === undefined) fail('node_modules/.bin/node is missing after the installation: npm ci with development dependencies brings it')
   return node

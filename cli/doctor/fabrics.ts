@@ -20,9 +20,3 @@ export async function checkFabrics(machine: Machine): Promise<Finding[]> {
     message: `${kind}${rate === undefined ? '' : `, ${rate} Gbit/s`}; this version moves gradients over encrypted TCP all the same`
   }))
 }
-
-/** The native layer. */
-export async function checkAddon(): Promise<Finding[]> {
-  const message = 'this version has none: trainers copy parameters and gradients between their two threads'
-  return [{ check: 'addon', standing: 'lacks', message }]
-}

@@ -1,4 +1,5 @@
 import type { Fabric, GpuQuery } from '../../mesh/index.ts'
+import type { NativeReport } from '../../native/index.ts'
 
 /** How one thing stands: there; missing, but the rest works; missing, and nothing works. */
 export type Standing = 'ok' | 'lacks' | 'broken'
@@ -20,6 +21,7 @@ export interface Machine {
   stateBase: string
   gpus(): Promise<GpuQuery>
   fabrics(): Promise<Fabric[]>
+  native(): Promise<NativeReport>
   /** Runs a session on an execution provider. @returns why it fails; undefined when it runs */
   tryProvider(name: string): Promise<string | undefined>
 }

@@ -11,9 +11,11 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import type { NativeReport } from '../../native/index.ts'
+import { checkAddon } from './addon.ts'
 import { checkData } from './data.ts'
 import { checkEngine } from './engine.ts'
-import { checkAddon, checkFabrics } from './fabrics.ts'
+import { checkFabrics } from './fabrics.ts'
 import type { Finding, Machine } from './finding.ts'
 import { checkNode } from './node.ts'
 import { checkPorts } from './ports.ts'
@@ -38,7 +40,11 @@ export const checks: ((machine: Machine) => Promise<Finding[]>)[] = [
 /** This machine. @param stateBase - where the state folders of this user's nodes are */
 export async function thisMachine(stateBase: string): Promise<Machine> {
   const { findFabrics, findGpus } = await import('../../mesh/index.ts')
-  return { nodeVersion: process.versions.node, stateBase, gpus: findGpus, fabrics: findFabrics, tryProvider }
+  return { nodeVersion: process.versions.node, stateBase, gpus: findGpus, fabrics: findFabrics, native, tryProvider }
+}
+
+async function native(): Promise<NativeReport> {
+  return (await import('../../native/index.ts')).nativeReport()
 }
 
 /** In a process of its own: a driver that crashes takes that one down only. */

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { checkAddon } from '../../cli/doctor/addon.ts'
 import { checkEngine } from '../../cli/doctor/engine.ts'
 import { checkFabrics } from '../../cli/doctor/fabrics.ts'
 import type { Machine } from '../../cli/doctor/finding.ts'
@@ -17,6 +18,7 @@ const good: Machine = {
     { kind: 'infiniband', device: 'mlx5_0:1', linkLayer: 'InfiniBand', rate: 400 },
     { kind: 'tcp', device: 'tcp' }
   ],
+  native: async () => ({ level: 'avx2', arenas: true }),
   tryProvider: async () => undefined
 }
 
@@ -63,4 +65,10 @@ t.test('the state folder must be writable and short enough for a socket', async 
   t.match(await checkState({ ...good, stateBase: join(base, 'gradmesh') }), [{ standing: 'ok' }])
   t.match(await checkState({ ...good, stateBase: join(base, 'x'.repeat(110)) }), [{ standing: 'broken', message: /too long/ }])
   t.match(await checkState({ ...good, stateBase: '/dev/null/gradmesh' }), [{ standing: 'broken', message: /cannot be used/ }])
+})
+
+t.test('without the native layer the cause and the way to build it are told', async t => {
+  t.match(await checkAddon(good), [{ check: 'addon', standing: 'ok', message: /avx2, shared memory/ }])
+  const native = async () => ({ level: 'typescript', arenas: false, problem: 'it is not built' }) as const
+  t.match(await checkAddon({ ...good, native }), [{ standing: 'lacks', message: /it is not built/, mend: /g\+\+/ }])
 })

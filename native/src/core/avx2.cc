@@ -1,0 +1,4 @@
+#if defined(__x86_64__)
+#define LEVEL avx2
+#include "implementation.h"
+#endif

@@ -1,0 +1,4 @@
+#if defined(__aarch64__)
+#define LEVEL neon
+#include "implementation.h"
+#endif

@@ -1,0 +1,2 @@
+#define LEVEL portable
+#include "implementation.h"
