@@ -5,6 +5,7 @@ import { describe } from '../graph/attributes.ts'
 import { createGraph, type Graph, type GraphNode, OPSET, type Parameter, type Tensor, type ValueType } from '../graph/types.ts'
 import { inferNode } from '../shapes/index.ts'
 import { decodeAttribute, decodeTensor, decodeValue, type ExternalData, tensorType } from './decode.ts'
+import { inferenceForm } from './inference.ts'
 import { type GraphProto, type ModelProto, ModelProtoSchema } from './pb/onnx_pb.ts'
 import { explicitPadding, upgradeNode } from './upgrade.ts'
 
@@ -103,8 +104,9 @@ function build(model: ModelProto, external: ExternalData, sample?: number[]): Gr
     graph.types.set(input.name, openBatch(given, first, given === first ? sample : undefined))
   }
   if (graph.inputs.length === 0) throw new InvalidParametersError('the model has no input to feed data to')
-  for (const node of sorted(graph, readNodes(proto, external))) append(graph, node, opset)
   graph.outputs = proto.output.map(o => o.name)
+  const nodes = inferenceForm(graph, sorted(graph, readNodes(proto, external)), new Set(graph.outputs))
+  for (const node of nodes) append(graph, node, opset)
   if (graph.outputs.length === 0) throw new MalformedError('it has no outputs')
   for (const output of graph.outputs) if (!graph.types.has(output)) throw new MalformedError(`output '${output}' is assigned by no node`)
   takeParameters(graph, initializers)

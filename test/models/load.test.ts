@@ -19,7 +19,7 @@ import {
   trainingGraph
 } from '../../models/index.ts'
 import { encodeGraph } from '../../models/onnx/encode.ts'
-import { type ModelProto, ModelProtoSchema, StringStringEntryProtoSchema } from '../../models/onnx/pb/onnx_pb.ts'
+import { AttributeProtoSchema, type ModelProto, ModelProtoSchema, StringStringEntryProtoSchema } from '../../models/onnx/pb/onnx_pb.ts'
 import { trainingParts } from '../../models/training.ts'
 import { assertClose, normal, runOrt } from './reference/check.ts'
 import { ref } from './reference/tensor.ts'
@@ -47,6 +47,47 @@ function changed(change: (model: ModelProto) => void): Uint8Array {
 function refused(t: Test, change: (model: ModelProto) => void, message: RegExp, name = 'MalformedError'): void {
   t.throws(() => loadOnnx(changed(change), { name: 'x.onnx' }), { name, message })
 }
+
+t.test('what exporters leave behind for training goes, and shared weights are read under their own name', async t => {
+  const graph = createGraph('exported for training')
+  graph.inputs.push('data')
+  graph.types.set('data', { type: 'float32', shape: [5, 2, 3, 3] })
+  for (const [name, value] of [
+    ['scale', 1],
+    ['shift', 0],
+    ['mean', 0],
+    ['variance', 1]
+  ] as const) {
+    graph.parameters.set(name, { name, shape: [2], lrMult: 1, decayMult: 1, filler: { type: 'constant', value } })
+    graph.types.set(name, { type: 'float32', shape: [2] })
+  }
+  const e = new Emitter(graph)
+  const shared = e.op('Identity', ['scale'], {}, 'same')
+  const [y] = e.ops('BatchNormalization', ['data', shared, 'shift', 'mean', 'variance'], {}, 1, 'normed')
+  const ratio = e.constant({ type: 'float32', shape: [], data: Float32Array.of(0.25) })
+  e.constant({ type: 'bool', shape: [], data: Uint8Array.of(1) }, 'on')
+  graph.outputs = [e.op('Dropout', [y, ratio, 'on'], {}, 'out')]
+  const layout = parameterLayout(graph)
+  const arena = new Float32Array(layout.total)
+  initialise(layout, 1, arena)
+  const model = fromBinary(ModelProtoSchema, exportModel(graph, layout, arena))
+  const [, batch, dropout] = model.graph!.node
+  batch.attribute.push(create(AttributeProtoSchema, { name: 'training_mode', type: 2, i: 1n }))
+  batch.output.push('new mean', 'new variance')
+  dropout.output.push('mask')
+  const loaded = loadOnnx(toBinary(ModelProtoSchema, model))
+  t.strictSame(
+    loaded.nodes.map(n => [n.op, n.inputs.length, n.outputs, Object.keys(n.attributes)]),
+    [
+      ['BatchNormalization', 5, ['normed'], []],
+      ['Dropout', 2, ['out'], []]
+    ]
+  )
+  t.strictSame([loaded.nodes[0].inputs[1], [...loaded.states.keys()]], ['scale', ['mean', 'variance']])
+  t.strictSame(loaded.types.get('out')!.shape, ['N', 2, 3, 3], 'the batch is open, whatever the example had')
+  model.graph!.output[0].name = 'new mean'
+  t.throws(() => loadOnnx(toBinary(ModelProtoSchema, model)), { name: 'InvalidParametersError', message: /'normed'.*new statistics/ })
+})
 
 t.test('what was exported loads with its values and trains the same', async t => {
   const { bytes, arena } = exported()
