@@ -1,15 +1,18 @@
 import { type Env, MAX_TRAINERS } from '../../../common/index.ts'
 import { encodeGossip, type GossipMessage } from './gossip-messages.ts'
 import {
+  clockOf,
   type GossipState,
   givable,
+  heardRound,
   type IncomingShare,
   landingId,
   outgoing,
   type PendingShare,
   parameters,
   pendingId,
-  pick
+  pick,
+  tooEarly
 } from './gossip-state.ts'
 import type { Range, StrategyEffect } from './strategy.ts'
 
@@ -23,11 +26,11 @@ const MAX_REMEMBERED = 4 * MAX_TRAINERS
 // --- giving ---
 
 /** Gives half the weight, or all of a leaver's, to `to`. */
-export function give(state: GossipState, to: string | undefined, effects: StrategyEffect[]): void {
+export function give(state: GossipState, to: string | undefined, env: Env, effects: StrategyEffect[]): void {
   const weight = state.phase === 'leaving' ? state.weight : givable(state) / 2
   if (to === undefined || weight < MIN_WEIGHT) return
   state.weight -= weight
-  state.pending = { share: state.nextShare++, attempt: 0, to, weight, clock: state.clock, sending: true }
+  state.pending = { share: state.nextShare++, attempt: 0, to, weight, clock: clockOf(state), since: env.now, sending: true }
   effects.push({ type: 'copy', into: outgoing(state), from: parameters(state) })
   effects.push({ type: 'report', name: 'weight', value: state.weight })
   send(state, state.pending, effects)
@@ -86,13 +89,13 @@ export function proceed(state: GossipState, env: Env, effects: StrategyEffect[])
     const owing = state.neighbours.some(name => state.unconfirmed.has(name))
     if (state.incoming.size > 0 || owing) return
     const willing = state.neighbours.filter(name => !state.refused.has(name))
-    give(state, pick(willing, env), effects)
+    give(state, pick(willing, env), env, effects)
     if (state.pending === undefined) state.phase = 'left'
   } else {
     const joiner = state.neighbours.find(name => state.joiners.has(name))
     if (joiner === undefined) return
     state.joiners.delete(joiner)
-    give(state, joiner, effects)
+    give(state, joiner, env, effects)
   }
 }
 
@@ -161,7 +164,7 @@ export function landed(state: GossipState, id: string, effects: StrategyEffect[]
   const found = incomingBy(state, id)
   if (found === undefined) return false
   const [from, incoming] = found
-  merge(state, incoming, effects)
+  merge(state, from, incoming, effects)
   state.incoming.delete(from)
   remember(state.merged, from, incoming.share, MAX_REMEMBERED)
   remember(state.unconfirmed, from, { share: incoming.share, weight: incoming.weight }, MAX_TRAINERS)
@@ -172,20 +175,21 @@ export function landed(state: GossipState, id: string, effects: StrategyEffect[]
   return true
 }
 
-function merge(state: GossipState, { weight, clock, slot }: IncomingShare, effects: StrategyEffect[]): void {
+function merge(state: GossipState, sender: string, { weight, clock, slot }: IncomingShare, effects: StrategyEffect[]): void {
   const into = parameters(state)
   const from: Range = { arena: 'landing', offset: slot! * state.size, length: state.size }
   const staleness = Math.max(0, state.clock - clock)
   if (state.weight === 0) {
     effects.push({ type: 'copy', into, from })
   } else {
-    const trust = state.discount ? 1 / (1 + staleness / (state.neighbours.length + 1)) : 1
+    const trust = state.rule.discount ? 1 / (1 + staleness / (state.neighbours.length + 1)) : 1
     effects.push({ type: 'blend', into, from, factor: (trust * weight) / (state.weight + weight) })
-    effects.push({ type: 'report', name: 'staleness', value: staleness })
+    if (state.rule.push === undefined) effects.push({ type: 'report', name: 'staleness', value: staleness })
   }
   state.weight += weight
   payDebt(state)
-  state.clock = Math.max(state.clock, clock)
+  if (state.rule.push === undefined) state.clock = Math.max(state.clock, clock)
+  else heardRound(state, sender, clock)
   effects.push({ type: 'report', name: 'weight', value: state.weight })
 }
 
@@ -230,10 +234,11 @@ export function drop(state: GossipState, from: string, incoming: IncomingShare, 
   nameLandings(state, effects)
 }
 
-function nameLandings(state: GossipState, effects: StrategyEffect[]): void {
+/** Names where shares shall land, as far as there is room and their time has come. */
+export function nameLandings(state: GossipState, effects: StrategyEffect[]): void {
   for (const [from, incoming] of state.incoming) {
     if (state.free.length === 0) return
-    if (incoming.slot !== undefined) continue
+    if (incoming.slot !== undefined || tooEarly(state, incoming.clock)) continue
     incoming.slot = state.free.shift()!
     const into: Range = { arena: 'landing', offset: incoming.slot * state.size, length: state.size }
     effects.push({ type: 'receive', id: landingId(from, incoming), from, into })

@@ -2,14 +2,17 @@ import { InvalidParametersError } from '../../../common/index.ts'
 import { allreduce } from './allreduce.ts'
 import { bmuf } from './bmuf.ts'
 import { diloco } from './diloco.ts'
+import { gosgd } from './gosgd.ts'
 import { gossip } from './gossip.ts'
 import { localSgd } from './local-sgd.ts'
+import { osgp } from './osgp.ts'
+import { sgp } from './sgp.ts'
 import { slowmo } from './slowmo.ts'
 import type { ExchangeStrategy } from './strategy.ts'
 
 /** Every strategy by name. A new one is one file and one line here. */
 export const strategies: ReadonlyMap<string, ExchangeStrategy<any>> = new Map<string, ExchangeStrategy<any>>(
-  [allreduce, localSgd, bmuf, slowmo, diloco, gossip].map(s => [s.name, s])
+  [allreduce, localSgd, bmuf, slowmo, diloco, gossip, gosgd, sgp, osgp].map(s => [s.name, s])
 )
 
 /**

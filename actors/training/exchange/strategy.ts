@@ -53,6 +53,8 @@ export interface Group {
  * - `gradients`: what the effect `compute` with the same generation and step asked for lies in arena `gradients`. `samples` is the
  *   loss's own denominator here, which may be 0; `rate` the learning rate that `apply` will use; `last` says that the epochs end with
  *   this step (synchronous jobs, equal on all ranks)
+ * - `idle`: there is nothing to train now; the computation stays asked for, and asking again is answered by `idle` again or by its
+ *   gradients (asynchronous jobs)
  * - `landed`, `sent`: a transfer is whole in the receiver's range; the receiver has it, so that the sent range is free
  * - `failed`: a transfer broke; the sender does not know whether the receiver has it. Only an asynchronous strategy goes on after
  *   one: the driver of a synchronous one freezes
@@ -67,6 +69,7 @@ export interface Group {
 export type StrategyEvent =
   | { type: 'group'; group: Group; step: number }
   | { type: 'gradients'; generation: number; step: number; samples: number; rate: number; last?: boolean }
+  | { type: 'idle'; generation: number; step: number }
   | { type: 'landed'; id: string }
   | { type: 'sent'; id: string }
   | { type: 'failed'; id: string }

@@ -42,6 +42,7 @@ export class AsynchronousSession {
   #range: Range | undefined
   /** The step the strategy asked for while the ledger had no range. */
   #waitingStep: number | undefined
+  #computing = false
   #batch = 0
   #computeMs = 0
   #stepped = 0
@@ -234,10 +235,13 @@ export class AsynchronousSession {
   #compute(step: number): void {
     const { run } = this.#init
     const range = this.#range
+    if (this.#computing) return
     if (range === undefined) {
       this.#waitingStep = step
+      this.#driver.event({ type: 'idle', generation: GENERATION, step })
       return
     }
+    this.#computing = true
     this.#waitingStep = undefined
     run.initialised = true
     const end = Math.min(range.next + this.#batchSize(), range.end)
@@ -246,6 +250,7 @@ export class AsynchronousSession {
     this.#batch = batch.count
     run.compute(batch).then(
       outcome => {
+        this.#computing = false
         if (this.#ended.signal.aborted) return
         this.#computeMs = outcome.computeMs
         this.#driver.event({ type: 'gradients', generation: GENERATION, step, samples: outcome.denominator, rate: run.rate() })

@@ -21,8 +21,7 @@ function quadratics(
 ): World {
   const { rate = 0.05, size = 5 } = init
   const world = new World({
-    strategy: gossip,
-    options: { discount: init.discount ?? true },
+    strategy: strategyNamed(init.discount === false ? 'gosgd' : 'gossip'),
     rng,
     size,
     tail: 3,
@@ -325,5 +324,5 @@ t.test('a checkpoint keeps weight and clock, with the share in flight; a broken 
     t.throws(() => gossip.restore({}, bad), { name: 'MalformedError', message: /gossip/ })
   }
   t.throws(() => gossip.create({ slots: 0 }), { name: 'InvalidParametersError', message: /slots/ })
-  t.throws(() => gossip.create({ discount: 'no' }), { name: 'InvalidParametersError', message: /discount/ })
+  t.throws(() => gossip.create({ topology: 'star' }), { name: 'InvalidParametersError', message: /topology.*ring/ })
 })

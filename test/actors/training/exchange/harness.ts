@@ -248,8 +248,14 @@ export class World {
       case 'compute': {
         const whole: Range = { arena: 'gradients', offset: 0, length: trainer.arenas.gradients.length }
         this.#free(trainer, whole, 'compute')
-        if (effect.step > trainer.lastStep) return
         const { epoch } = trainer
+        if (effect.step > trainer.lastStep) {
+          // asynchronous jobs say so
+          const { generation, step } = effect
+          if (!this.init.strategy.synchronous)
+            this.at(0, () => trainer.epoch === epoch && this.give(name, { type: 'idle', generation, step }))
+          return
+        }
         this.at(this.#delay((this.init.computeTime ?? (() => 1))(name)), () => {
           if (trainer.epoch !== epoch) return
           this.#free(trainer, whole, 'compute')
