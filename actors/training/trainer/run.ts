@@ -33,7 +33,8 @@ export class TrainingRun {
   readonly arenas: TrainerArenas
   readonly engine: Engine
   readonly #optimizer: Optimizer
-  readonly #folder: string
+  /** Where it writes, and where the files of its model lie. */
+  readonly folder: string
   readonly #schedule: Schedule
   readonly #labels: WriteLabels
   /** Labels as the data set gives them. */
@@ -54,7 +55,7 @@ export class TrainingRun {
     optimizer: Optimizer
   ) {
     this.job = init.job
-    this.#folder = init.folder
+    this.folder = init.folder
     this.#schedule = parseSchedule(init.job.spec.schedule)
     this.dataset = dataset
     this.graph = graph
@@ -190,7 +191,7 @@ export class TrainingRun {
   async checkpoint(extra: Record<string, unknown>): Promise<{ name: string; step: number; files: string[] }> {
     const { step } = this.progress
     const name = String(step).padStart(8, '0')
-    const folder = join(this.#folder, 'checkpoints', name)
+    const folder = join(this.folder, 'checkpoints', name)
     const { layout } = this.training
     const parameters = this.arenas.parameters.slice()
     const optimizer = this.arenas.optimizer.slice()
@@ -249,8 +250,8 @@ export class TrainingRun {
       data: this.job.spec.data
     }
     const bytes = exportModel(this.graph, this.training.layout, parameters, metadata, this.#statistics(parameters))
-    await mkdir(this.#folder, { recursive: true })
-    await writeAtomically(join(this.#folder, 'model.onnx'), bytes)
+    await mkdir(this.folder, { recursive: true })
+    await writeAtomically(join(this.folder, 'model.onnx'), bytes)
     return 'model.onnx'
   }
 
