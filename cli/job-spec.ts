@@ -52,11 +52,11 @@ export const defaults = {
 /**
  * The job that `flags` describe.
  *
- * @param earlier - the job whose run is resumed: it stands for every flag that is not given
+ * @param earlier - the job whose run is resumed, or what the model's file says: it stands for every flag that is not given
  * @param cwd - what a relative folder in `data` starts from
  * @throws InvalidParametersError naming the flag that is missing or contradicts another
  */
-export function jobSpec(flags: JobFlags, cwd: string, earlier?: JobSpec): JobSpec {
+export function jobSpec(flags: JobFlags, cwd: string, earlier?: Partial<JobSpec>): JobSpec {
   if (flags.batch !== undefined && flags.globalBatch !== undefined) {
     throw new InvalidParametersError('--batch is per trainer and --global-batch for all of them together: give one of the two')
   }

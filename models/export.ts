@@ -1,10 +1,11 @@
 import { InvalidParametersError } from '../common/index.ts'
-import type { Graph, ParameterLayout, Tensor } from './graph/types.ts'
+import { prune } from './graph/prune.ts'
+import { copyGraph, type Graph, type ParameterLayout, type Tensor } from './graph/types.ts'
 import { encodeGraph } from './onnx/encode.ts'
 import { initialise, stateLayout } from './parameters.ts'
 
 /**
- * The model as plain inference ONNX: the graph's own inputs and outputs, the parameters as initializers.
+ * The model as plain inference ONNX: the graph's own inputs, its outputs but the auxiliary ones, the parameters as initializers.
  *
  * @param parameters - the flat arena, `layout.total` floats
  * @param metadata - what to write into the file's metadata, by key
@@ -31,5 +32,12 @@ export function exportModel(
   for (const p of state.parameters) {
     values.set(p.name, { type: 'float32', shape: p.shape, data: (states ?? statistics).subarray(p.offset, p.offset + p.size) })
   }
-  return encodeGraph(graph, { values, metadata })
+  if (graph.auxiliary.size === 0) return encodeGraph(graph, { values, metadata })
+  const finished = copyGraph(graph)
+  finished.outputs = graph.outputs.filter(output => !graph.auxiliary.has(output))
+  prune(finished)
+  const read = new Set(finished.nodes.flatMap(n => n.inputs))
+  for (const tensors of [values, finished.parameters, finished.states])
+    for (const name of tensors.keys()) if (!read.has(name)) tensors.delete(name)
+  return encodeGraph(finished, { values, metadata })
 }

@@ -64,8 +64,17 @@ export interface TrainingParts {
 
 const LABELS = 'labels'
 
-/** Appends the loss to a copy of a model. @returns its outputs and the input that labels are fed to */
-function withLoss(e: Emitter, loss: LossName): { outputs: LossOutputs & { correct: string; counts: boolean }; labels: string } {
+/**
+ * Appends the loss to a copy of a model.
+ *
+ * @param auxiliaries - whether the losses of auxiliary outputs are added
+ * @returns its outputs and the input that labels are fed to
+ */
+function withLoss(
+  e: Emitter,
+  loss: LossName,
+  auxiliaries: boolean
+): { outputs: LossOutputs & { correct: string; counts: boolean }; labels: string } {
   const copy = e.graph
   const own = loss.startsWith('output:') ? loss.slice('output:'.length) : undefined
   // A model that ends in its own loss reads its labels itself.
@@ -86,6 +95,12 @@ function withLoss(e: Emitter, loss: LossName): { outputs: LossOutputs & { correc
     copy.types.set(LABELS, { type: given?.type ?? 'int32', shape: [batch, ...(given?.shape ?? [])] })
   }
   const made = own === undefined ? losses[loss as keyof typeof losses].build(e, copy.outputs[0], labels) : ownOutput(e, own, labels)
+  if (own === undefined && auxiliaries) {
+    for (const [output, weight] of copy.auxiliary) {
+      const { lossSum } = losses[loss as keyof typeof losses].build(e, output, labels)
+      made.lossSum = e.op('Add', [made.lossSum, e.op('Mul', [lossSum, e.scalar(weight)])])
+    }
+  }
   copy.outputs = []
   const outputs = { ...made, correct: made.correct ?? e.scalar(0), counts: made.correct !== undefined }
   for (const key of ['lossSum', 'denominator', 'correct'] as const) {
@@ -103,12 +118,12 @@ export function trainingParts(whole: Graph, options: TrainingOptions = {}): Trai
   const layout = parameterLayout(graph)
   const names = layout.parameters.map(p => p.name)
   const evaluate = copyGraph(graph)
-  withLoss(new Emitter(evaluate, 'g/'), loss)
+  withLoss(new Emitter(evaluate, 'g/'), loss, false)
   prune(evaluate)
 
   const { e, updates } = lower(graph, 'g/')
   const train = e.graph
-  const { outputs, labels } = withLoss(e, loss)
+  const { outputs, labels } = withLoss(e, loss, true)
   const found = backward(e, outputs.lossSum, names)
   const gradients = new Map<string, string>()
   const taken = new Set<string>([...train.outputs, ...train.inputs, ...names, ...train.constants.keys()])

@@ -44,7 +44,9 @@ export function trainCommand(context: Context): Command {
     'train',
     'train a model: on the mesh of the node that runs here (the job outlives this command), else on trainers of its own'
   )
-    .addOption(flag('--model <name|file>', 'lenet, mlp or cifar10-quick; or an ONNX file, which travels with the job', text))
+    .addOption(
+      flag('--model <name|file>', 'a model of the zoo, as lenet (docs/models.md); or an ONNX, YAML or JSON file, which travels with the job', text)
+    )
     .addOption(flag('--data <uri>', 'digits, shapes32, fashion-mnist, idx:DIR or cifar:DIR', text))
     .addOption(flag('--loss <name>', 'softmax-ce, soft-ce, bce, mse, l1, huber, or output:NAME of the model (default: softmax-ce)', text))
     .addOption(list('--freeze <glob>', 'parameters that stay as they are, by name with * and ?; may be repeated', text))
@@ -146,9 +148,16 @@ async function prepare(context: Context, flags: TrainFlags): Promise<{ spec: Job
     const folder = RunFolder.resume(path)
     return { spec, folder, resumed: checkpoint }
   }
-  const spec = await checked(context, jobSpec(flags, context.cwd))
+  const spec = await checked(context, jobSpec(flags, context.cwd, await said(context, flags.model)))
   if (flags.detach) return { spec }
   return { spec, folder: RunFolder.create(resolve(context.cwd, flags.out ?? defaultOut(spec, context.date()))) }
+}
+
+/** What the file of a model says of how it is trained. */
+async function said(context: Context, model: string | undefined): Promise<Partial<JobSpec>> {
+  if (model === undefined) return {}
+  const { modelSettings, sourceOf } = await import('../../actors/training/index.ts')
+  return await modelSettings(sourceOf(model) === undefined ? model : resolve(context.cwd, model))
 }
 
 /** The job with its model's file by an absolute path, once that file is found to be sound. */

@@ -22,6 +22,8 @@ const schedule = z.discriminatedUnion('policy', [
 
 /** How a described model is trained, where nothing else is said. */
 export const training = z.strictObject({
+  /** `softmax-ce`, `mse` …: what `--loss` takes. */
+  loss: z.string().min(1).max(200).optional(),
   updater: updater.optional(),
   schedule: schedule.optional(),
   /** Weight decay: λ of ½λ‖w‖². */

@@ -44,6 +44,28 @@ t.test('without --out the folder is named after the job and the time', async t =
   t.same(records.at(-1), { type: 'result', job: 'job-1', state: 'done', accuracy: 0.9812, step: 4, out, model: join(out, 'model.onnx') })
 })
 
+t.test('a described model says how it is trained, and flags go before it', async t => {
+  const w = world(t)
+  const started = embedded(w)
+  const text = `
+layers: [{type: innerProduct, outputs: classes}]
+seed: 4
+training: {updater: {type: sgd, lr: 0.5, form: caffe}, schedule: {policy: step, gamma: 0.5, stepSize: 20}, l2: 0.25, batch: 20, epochs: 7}
+`
+  writeFileSync(join(w.folder, 'net.yaml'), text)
+  t.equal(await w.mesh('train', '--model', 'net.yaml', '--data', 'digits', '--epochs', '1', '--out', 'out', '--momentum', '0.5'), 0)
+  t.match(started[0]?.node.submitted, [
+    {
+      model: join(w.folder, 'net.yaml'),
+      ...{ seed: 4, epochs: 1, lr: 0.5, momentum: 0.5, optimizerForm: 'caffe', weightDecay: 0.25, batch: 20 },
+      schedule: { policy: 'step', gamma: 0.5, stepSize: 20 }
+    }
+  ])
+  writeFileSync(join(w.folder, 'net.yaml'), text.replace('outputs', 'output'))
+  t.equal(await w.mesh('train', '--model', 'net.yaml', '--data', 'digits'), 2)
+  t.match(w.stderr.text, /net\.yaml:2:33: layers\[0\] \(innerProduct\) has no field 'output'; did you mean 'outputs'\?/)
+})
+
 t.test('the accuracy that was asked for is held to', async t => {
   const low = world(t)
   embedded(low, { events: goodRun({ accuracy: 0.969 }), files: goodFiles })

@@ -1,4 +1,5 @@
 import { parseLoss } from '../../../models/index.ts'
+import type { JobSpec } from '../service-types.ts'
 import { parseModelName } from '../trainer/model-name.ts'
 import { modelFileName, sourceOf } from './open.ts'
 import type { ModelContext } from './source.ts'
@@ -14,4 +15,9 @@ export async function checkModel(spec: ModelContext['spec'], options: { signal?:
   const source = sourceOf(spec.model)
   if (source === undefined) parseModelName(spec.model)
   else await source.collect(spec.model, modelFileName(spec.model), options)
+}
+
+/** What the file of a model says of how it is trained; nothing for a model of the zoo. @param model - a name, or a path on this machine */
+export async function modelSettings(model: string, options: { signal?: AbortSignal } = {}): Promise<Partial<JobSpec>> {
+  return (await sourceOf(model)?.settings?.(model, options)) ?? {}
 }

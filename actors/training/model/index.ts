@@ -6,7 +6,7 @@
  * const { folder, names } = { folder: 'state/jobs/0a1b/model', names: await prepareModel(context, 'state/jobs/0a1b/model') }
  * const { graph, training } = await openModel(context, folder)
  */
-export { checkModel } from './check.ts'
+export { checkModel, modelSettings } from './check.ts'
 export { type GraphLabels, labelsFor, type WriteLabels } from './labels.ts'
 export { modelFileName, openModel, sourceOf } from './open.ts'
 export { prepareModel } from './prepare.ts'

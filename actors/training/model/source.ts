@@ -36,6 +36,12 @@ export interface ModelSource {
    */
   collect(path: string, name: string, options: { signal?: AbortSignal }): Promise<CarriedFile[]>
   /**
+   * What the file says of how it is trained, where it can say that; what the user says goes before it.
+   *
+   * @param path - of the file that the user named
+   */
+  settings?(path: string, options: { signal?: AbortSignal }): Promise<Partial<JobSpec>>
+  /**
    * Opens what {@link ModelSource.collect} gave, on any node.
    *
    * @param path - of the first file; the others lie beside it

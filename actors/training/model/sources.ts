@@ -1,5 +1,6 @@
+import { descriptionSources } from './description.ts'
 import { onnxSource } from './onnx.ts'
 import type { ModelSource } from './source.ts'
 
 /** Every kind of file that `--model` takes. */
-export const sources: readonly ModelSource[] = [onnxSource]
+export const sources: readonly ModelSource[] = [onnxSource, ...descriptionSources]

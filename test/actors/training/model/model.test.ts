@@ -120,6 +120,23 @@ t.test('classes become the labels that a loss asks for', async t => {
   t.throws(() => write('int32', [5]), wrong)
 })
 
+t.test('a description travels as it is, and takes the shape and the classes of the data', async t => {
+  const path = join(await folder(t), 'net.yaml')
+  await writeFile(
+    path,
+    'layers: [{type: convolution, outputs: 2, kernel: 3, weight: {filler: msra}}, {type: innerProduct, outputs: classes}]'
+  )
+  const from: ModelContext = { spec: { model: path }, data }
+  const into = join(await folder(t), 'model')
+  t.strictSame(await prepareModel(from, into), ['net.yaml'])
+  const { graph } = await openModel(from, into)
+  t.strictSame(graph.types.get('logits')?.shape, ['N', 4])
+  t.equal(graph.parameters.get('convolution1.weight')?.filler.type, 'msra')
+  await writeFile(path, 'layers:\n  - {type: convolution, outputs: 2, kernel: 9}')
+  const message = new RegExp(`^${path}:2:5: layer 'convolution1' does not fit its input: .*window`)
+  await t.rejects(prepareModel(from, join(await folder(t), 'model')), { ...wrong, message })
+})
+
 t.test('names of the zoo are no files, and a wrong name or file is told before anything starts', async t => {
   t.equal(sourceOf('lenet'), undefined)
   t.not(sourceOf('dir/Net.ONNX'), undefined)
