@@ -45,7 +45,11 @@ export function trainCommand(context: Context): Command {
     'train a model: on the mesh of the node that runs here (the job outlives this command), else on trainers of its own'
   )
     .addOption(
-      flag('--model <name|file>', 'a model of the zoo, as lenet (docs/models.md); or an ONNX, YAML or JSON file, which travels with the job', text)
+      flag(
+        '--model <name|file>',
+        'a model of the zoo, as lenet (docs/models.md); or an ONNX, YAML or JSON file, which travels with the job',
+        text
+      )
     )
     .addOption(flag('--data <uri>', 'digits, shapes32, fashion-mnist, idx:DIR or cifar:DIR', text))
     .addOption(flag('--loss <name>', 'softmax-ce, soft-ce, bce, mse, l1, huber, or output:NAME of the model (default: softmax-ce)', text))

@@ -63,7 +63,7 @@ training: {updater: {type: sgd, lr: 0.5, form: caffe}, schedule: {policy: step, 
   ])
   writeFileSync(join(w.folder, 'net.yaml'), text.replace('outputs', 'output'))
   t.equal(await w.mesh('train', '--model', 'net.yaml', '--data', 'digits'), 2)
-  t.match(w.stderr.text, /net\.yaml:2:33: layers\[0\] \(innerProduct\) has no field 'output'; did you mean 'outputs'\?/)
+  t.match(w.stderr.text, /net\.yaml:2:31: layers\[0\] \(innerProduct\) has no field 'output'; did you mean 'outputs'\?/)
 })
 
 t.test('the accuracy that was asked for is held to', async t => {
