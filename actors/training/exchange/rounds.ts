@@ -52,6 +52,7 @@ export interface RoundsState<O> {
   algorithm: string
   size: number
   optimizer: number
+  statistics: number
   generation: number
   /** Local steps applied, and the number of them at the last commit. */
   step: number
@@ -85,7 +86,13 @@ export function rounds<O>(outer: Outer<O>): ExchangeStrategy<RoundsState<O>> {
     if (trainers[group.rank] !== group.self) {
       throw new InvalidParametersError(`trainer ${group.self} is not rank ${group.rank} of generation ${group.generation}`)
     }
-    Object.assign(state, { generation: group.generation, size: group.size, optimizer: group.optimizer, ranks: trainers.length })
+    Object.assign(state, {
+      generation: group.generation,
+      size: group.size,
+      optimizer: group.optimizer,
+      statistics: group.statistics ?? 0,
+      ranks: trainers.length
+    })
     Object.assign(state, { step, committed: step, samples: 0, last: false })
     const algorithm = algorithmNamed(state.algorithm, trainers.length)
     const init = { key: `r${group.generation}`, trainers, rank: group.rank, algorithm, arena: 'outgoing' as const }
@@ -119,6 +126,16 @@ export function rounds<O>(outer: Outer<O>): ExchangeStrategy<RoundsState<O>> {
       const momentum: Range = { arena: 'state', offset: state.size, length: outer.momentum ? state.size : 0 }
       const { rate, ranks, last } = state
       const round: Round = { anchor: anchorOf(state), mean, momentum, parameters: parametersOf(state), rate, ranks, last }
+      // Running statistics take the mean itself: seen from where it leads there is nothing left to add momentum to.
+      const statistics = (of: Range): Range => ({
+        arena: of.arena,
+        offset: of.offset + state.size - state.statistics,
+        length: state.statistics
+      })
+      if (state.statistics > 0) {
+        effects.push({ type: 'combine', into: statistics(round.anchor), from: statistics(mean), alpha: 1, beta: 1 })
+        effects.push({ type: 'fill', into: statistics(mean), value: 0 })
+      }
       effects.push(...outer.update(state.options, round))
       effects.push({ type: 'copy', into: anchorOf(state), from: parametersOf(state) }, { type: 'commit', step: state.step })
       state.committed = state.step
@@ -140,7 +157,18 @@ export function rounds<O>(outer: Outer<O>): ExchangeStrategy<RoundsState<O>> {
       const algorithm = String(options['algorithm'] ?? 'ring')
       algorithmNamed(algorithm, 1)
       const h = integerOption(outer.name, options, 'h', outer.h, 1, 1_000_000)
-      const fresh = { size: 0, optimizer: 0, generation: -1, step: 0, committed: 0, samples: 0, rate: 0, last: false, ranks: 1 }
+      const fresh = {
+        size: 0,
+        optimizer: 0,
+        statistics: 0,
+        generation: -1,
+        step: 0,
+        committed: 0,
+        samples: 0,
+        rate: 0,
+        last: false,
+        ranks: 1
+      }
       return { options: outer.options(options), h, algorithm, ...fresh }
     },
 

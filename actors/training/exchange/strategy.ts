@@ -44,6 +44,12 @@ export interface Group {
   tail: number
   /** Floats of the local optimizer's state. */
   optimizer: number
+  /**
+   * Floats at the end of `size` that are running statistics, not weights. In arena `gradients` their place holds what the step changes in
+   * them, times the tail's denominator: `apply` adds the mean, whatever the rate. They are averaged like weights; a rule that does more with
+   * gradients or movements than average them (a rate, a momentum) must leave them out, since a variance may not overshoot. @default 0
+   */
+  statistics?: number
 }
 
 /**

@@ -118,7 +118,8 @@ export class AsynchronousSession {
         rank,
         size: run.arenas.parameters.length,
         tail: TAIL,
-        optimizer: run.arenas.optimizer.length
+        optimizer: run.arenas.optimizer.length,
+        statistics: run.training.state.total
       },
       run.progress.step
     )

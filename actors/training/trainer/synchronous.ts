@@ -132,7 +132,8 @@ export class SynchronousSession {
         rank: this.#rank,
         size: run.arenas.parameters.length,
         tail: TAIL,
-        optimizer: run.arenas.optimizer.length
+        optimizer: run.arenas.optimizer.length,
+        statistics: run.training.state.total
       },
       run.progress.step
     )

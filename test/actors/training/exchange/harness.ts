@@ -31,6 +31,7 @@ export interface WorldInit {
   tail?: number
   /** Floats of the optimizer's state. */
   optimizer?: number
+  statistics?: number
   /** Arenas of double precision, where a test looks for the algorithm's exact behaviour instead of its bits. */
   double?: boolean
   /** What the events of `gradients` say. */
@@ -180,8 +181,8 @@ export class World {
   }
 
   #groupOf(self: string, generation: number, members: { trainer: string }[]): Group {
-    const { size, tail = 0, optimizer = 0 } = this.init
-    return { job: 'test', generation, self, members, rank: members.findIndex(m => m.trainer === self), size, tail, optimizer }
+    const { size, tail = 0, optimizer = 0, statistics = 0 } = this.init
+    return { job: 'test', generation, self, members, rank: members.findIndex(m => m.trainer === self), size, tail, optimizer, statistics }
   }
 
   #floats(length: number): Float32Array {

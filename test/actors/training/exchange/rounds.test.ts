@@ -177,6 +177,20 @@ t.test('BMUF with η = 0 and ζ = 1 is local SGD bit for bit; SlowMo with β = 0
   t.ok(distance(of('diloco', { 'outer-lr': 1, 'outer-momentum': 0 }, true), of('local-sgd', {}, true)) < 1e-14)
 })
 
+t.test('running statistics are averaged, whatever an outer update does with weights', async t => {
+  const plain = train('local-sgd', { h: 3 }, 4, 12).parameters[0]!
+  for (const [strategy, options] of [
+    ['bmuf', { h: 3, form: 'nesterov' }],
+    ['slowmo', { h: 3 }],
+    ['diloco', { h: 3 }]
+  ] as const) {
+    for (const parameters of train(strategy, options, 4, 12, { statistics: 2 }).parameters) {
+      t.ok(distance(parameters.slice(SIZE - 2), plain.slice(SIZE - 2)) < 1e-12, `${strategy}: ${parameters}`)
+      t.ok(distance(parameters.slice(0, SIZE - 2), plain.slice(0, SIZE - 2)) > 1e-3, 'weights go their own way')
+    }
+  }
+})
+
 t.test("average-optimizer takes the mean of the optimizers' state; without it every rank keeps its own", async t => {
   for (const averages of [true, false]) {
     const { world } = train('local-sgd', { h: 5, 'average-optimizer': averages }, 4, 5, {
