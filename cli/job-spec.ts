@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { JobSpec, Schedule } from '../actors/training/service-types.ts'
+import type { JobSpec } from '../actors/training/service-types.ts'
 import { InvalidParametersError } from '../common/index.ts'
+import { optimizerOf, scheduleOf, type UpdateFlags } from './update.ts'
 
 /** The flags of `mesh train` that describe the job, as the command line gives them. */
-export interface JobFlags {
+export interface JobFlags extends UpdateFlags {
   model?: string
   loss?: string
   freeze?: string[]
@@ -16,12 +17,7 @@ export interface JobFlags {
   batch?: number
   globalBatch?: number
   lr?: number
-  momentum?: number
-  weightDecay?: number
-  optimizerForm?: 'caffe' | 'pytorch'
-  schedule?: 'fixed' | 'step'
-  gamma?: number
-  stepSize?: number
+  accumulate?: number
   seed?: number
   onSplit?: 'wait' | 'continue'
   wait?: boolean
@@ -38,10 +34,6 @@ export const defaults = {
   epochs: 3,
   batch: 32,
   lr: 0.01,
-  momentum: 0.9,
-  weightDecay: 0,
-  optimizerForm: 'pytorch',
-  schedule: { policy: 'fixed' },
   seed: 1,
   onSplit: 'wait',
   wait: false,
@@ -72,9 +64,7 @@ export function jobSpec(flags: JobFlags, cwd: string, earlier?: Partial<JobSpec>
       trainers: flags.trainers,
       epochs: flags.epochs,
       lr: flags.lr,
-      momentum: flags.momentum,
-      weightDecay: flags.weightDecay,
-      optimizerForm: flags.optimizerForm,
+      accumulate: flags.accumulate,
       seed: flags.seed,
       onSplit: flags.onSplit,
       wait: flags.wait,
@@ -87,7 +77,8 @@ export function jobSpec(flags: JobFlags, cwd: string, earlier?: Partial<JobSpec>
     }),
     model,
     data,
-    schedule: schedule(flags, earlier?.schedule)
+    optimizer: optimizerOf(flags, earlier?.optimizer),
+    schedule: scheduleOf(flags, earlier?.schedule)
   }
   // Options belong to the strategy they were given for.
   if (flags.strategy !== undefined && flags.strategy !== earlier?.strategy) delete spec.strategyOptions
@@ -104,20 +95,6 @@ export function jobSpec(flags: JobFlags, cwd: string, earlier?: Partial<JobSpec>
     throw new InvalidParametersError('--scale-lr follows the total batch as the group changes; with --global-batch that never changes')
   }
   return spec
-}
-
-function schedule(flags: JobFlags, earlier: Schedule | undefined): Schedule {
-  const before = earlier?.policy === 'step' ? earlier : undefined
-  const policy = flags.schedule ?? earlier?.policy ?? 'fixed'
-  if (policy === 'fixed') {
-    if (flags.gamma !== undefined || flags.stepSize !== undefined) {
-      throw new InvalidParametersError('--gamma and --step-size belong to --schedule step')
-    }
-    return { policy }
-  }
-  const stepSize = flags.stepSize ?? before?.stepSize
-  if (stepSize === undefined) throw new InvalidParametersError('--schedule step takes --step-size: after how many steps the rate falls')
-  return { policy, gamma: flags.gamma ?? before?.gamma ?? 0.1, stepSize }
 }
 
 /**

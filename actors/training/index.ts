@@ -7,8 +7,8 @@
  * @example
  * const node = await startEmbedded({ trainers: 2 })
  * const { job } = await node.submit({
- *   model: 'lenet', data: 'digits', strategy: 'allreduce', trainers: 2, epochs: 1, batch: 32, lr: 0.02, momentum: 0.9,
- *   weightDecay: 0, optimizerForm: 'pytorch', schedule: { policy: 'fixed' }, seed: 1, onSplit: 'wait', wait: false,
+ *   model: 'lenet', data: 'digits', strategy: 'allreduce', trainers: 2, epochs: 1, batch: 32, lr: 0.02,
+ *   optimizer: { name: 'sgd', momentum: 0.9 }, schedule: { policy: 'fixed' }, seed: 1, onSplit: 'wait', wait: false,
  *   logEvery: 10, scaleLr: false
  * })
  * for await (const event of node.follow(job)) console.log(event)

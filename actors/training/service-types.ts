@@ -4,6 +4,11 @@
  */
 import type { Logger } from '../../common/index.ts'
 import type { ActorType, CallTable, Handle } from '../runtime/index.ts'
+import type { Schedule } from './optimizers/schedules.ts'
+import type { OptimizerSpec } from './optimizers/settings.ts'
+
+export { parseSchedule, type Schedule, schedulePolicies, scheduleSettings } from './optimizers/schedules.ts'
+export { type OptimizerSpec, optimizerNames, parseOptimizer, settingsOf } from './optimizers/settings.ts'
 
 /** One physical device of a node. */
 export interface DeviceStatus {
@@ -74,11 +79,6 @@ export interface NodeStatus {
   jobs: JobStatus[]
 }
 
-export type Schedule =
-  | { policy: 'fixed' }
-  /** rate = lr · gamma^⌊step / stepSize⌋ */
-  | { policy: 'step'; gamma: number; stepSize: number }
-
 export interface JobSpec {
   /** A model of the zoo, options after a question mark; or the path of a model's file, which then travels with the job. */
   model: string
@@ -93,14 +93,17 @@ export interface JobSpec {
   /** How many trainers, or as many as the mesh has free. */
   trainers: number | 'all'
   epochs: number
-  /** Samples a step of each trainer; exactly one of `batch` and `globalBatch` is given. */
+  /** Samples a batch of each trainer; exactly one of `batch` and `globalBatch` is given. */
   batch?: number
   /** Samples a step of all trainers together, split anew when the group changes. */
   globalBatch?: number
+  /**
+   * Batches a step, computed one after the other, their gradients summed; a step takes that many times `batch`, or `globalBatch` in as
+   * many pieces a trainer. @default 1
+   */
+  accumulate?: number
   lr: number
-  momentum: number
-  weightDecay: number
-  optimizerForm: 'caffe' | 'pytorch'
+  optimizer: OptimizerSpec
   schedule: Schedule
   seed: number
   onSplit: 'wait' | 'continue'

@@ -18,6 +18,7 @@ import { earlierRun, RunFolder } from '../run-folder.ts'
 import { percent } from '../terminal/format.ts'
 import type { JobView } from '../terminal/job-view.ts'
 import { nodeLogger } from '../terminal/logger.ts'
+import { updateOptions } from '../update.ts'
 
 const INTERRUPTED = 130
 
@@ -40,7 +41,7 @@ export function trainCommand(context: Context): Command {
   const strategyOption = flag('--strategy-option <key=value>', 'an option of the strategy (docs/strategies.md); may be repeated', text)
   strategyOption.argParser((value, before?: JobFlags['strategyOption']) => option('--strategy-option', value, before))
   const trainers = (name: string, value: string) => (value === 'all' ? 'all' : integer(1, 4096)(name, value))
-  return nodeCommand(
+  const command = nodeCommand(
     'train',
     'train a model: on the mesh of the node that runs here (the job outlives this command), else on trainers of its own'
   )
@@ -68,14 +69,9 @@ export function trainCommand(context: Context): Command {
     .addOption(
       flag('--global-batch <n>', 'samples a step of all trainers together, split anew when the group changes', integer(1, 100_000_000))
     )
+    .addOption(flag('--accumulate <k>', 'batches a step, one after the other, whose gradients are summed (default: 1)', integer(1, 65_536)))
     .addOption(flag('--lr <rate>', 'learning rate (default: 0.01)', number({ above: 0, to: 1e6 })))
     .option('--scale-lr', 'scale the rate with the size of the group')
-    .addOption(flag('--schedule <policy>', 'fixed, or step: the rate times --gamma after every --step-size steps', oneOf('fixed', 'step')))
-    .addOption(flag('--gamma <factor>', 'of --schedule step (default: 0.1)', number({ above: 0, to: 1 })))
-    .addOption(flag('--step-size <n>', 'of --schedule step', integer(1)))
-    .addOption(flag('--momentum <m>', 'default: 0.9', number({ from: 0, below: 1 })))
-    .addOption(flag('--weight-decay <d>', 'default: 0', number({ from: 0, to: 1e6 })))
-    .addOption(flag('--optimizer-form <form>', "whose SGD formula: caffe's or pytorch's (default: pytorch)", oneOf('caffe', 'pytorch')))
     .addOption(flag('--seed <n>', 'of every random choice of the job (default: 1)', integer(0)))
     .addOption(
       flag('--on-split <what>', 'when too few nodes are left to agree: wait or continue (default: wait)', oneOf('wait', 'continue'))
@@ -91,6 +87,8 @@ export function trainCommand(context: Context): Command {
     .addOption(list('--data-root <dir>', 'folder that --data may name paths in, without a running node; may be repeated', text))
     .addOption(flag('--min-accuracy <a>', 'exit 1 when the test accuracy at the end is lower', number({ from: 0, to: 1 })))
     .action(flags => train(context, flags))
+  for (const option of updateOptions()) command.addOption(option)
+  return command
 }
 
 async function train(context: Context, flags: TrainFlags): Promise<void> {

@@ -15,7 +15,7 @@ t.test('what is not given has a default', async t => {
     trainers: 'all',
     batch: 32,
     lr: 0.01,
-    momentum: 0.9,
+    optimizer: { name: 'sgd', momentum: 0.9 },
     schedule: { policy: 'fixed' },
     onSplit: 'wait',
     wait: false
@@ -42,7 +42,37 @@ t.test('a resumed run is changed only in what is named', async t => {
 t.test('a schedule takes what belongs to it', async t => {
   t.same(jobSpec({ ...base, schedule: 'step', stepSize: 100 }, '/').schedule, { policy: 'step', gamma: 0.1, stepSize: 100 })
   t.throws(() => jobSpec({ ...base, schedule: 'step' }, '/'), { ...wrong, message: /--step-size/ })
-  t.throws(() => jobSpec({ ...base, gamma: 0.5 }, '/'), { ...wrong, message: /--schedule step/ })
+  t.throws(() => jobSpec({ ...base, gamma: 0.5 }, '/'), { ...wrong, message: /--gamma does not belong to --schedule fixed/ })
+  t.same(jobSpec({ ...base, schedule: 'multistep', stepValues: [5, 9] }, '/').schedule, {
+    policy: 'multistep',
+    gamma: 0.1,
+    stepValues: [5, 9]
+  })
+  t.same(jobSpec({ ...base, schedule: 'inv', gamma: 1e-4, power: 0.75 }, '/').schedule, { policy: 'inv', gamma: 1e-4, power: 0.75 })
+  t.same(jobSpec({ ...base, schedule: 'poly', maxSteps: 90 }, '/').schedule, { policy: 'poly', power: 1, maxSteps: 90 })
+  t.same(jobSpec({ ...base, schedule: 'cosine', maxSteps: 90, minRate: 0.1, warmUp: 5, warmUpFrom: 0.5 }, '/').schedule, {
+    ...{ policy: 'cosine', maxSteps: 90, min: 0.1 },
+    warmUp: { steps: 5, from: 0.5 }
+  })
+  t.throws(() => jobSpec({ ...base, schedule: 'inv' }, '/'), { ...wrong, message: /needs --gamma and --power/ })
+  t.throws(() => jobSpec({ ...base, schedule: 'exp', gamma: -1 }, '/'), { ...wrong, message: /'gamma'/ })
+  t.throws(() => jobSpec({ ...base, warmUpFrom: 0.5 }, '/'), { ...wrong, message: /--warm-up/ })
+  const earlier = jobSpec({ ...base, warmUp: 5 }, '/')
+  t.same(jobSpec({ warmUp: 7 }, '/', earlier).schedule, { policy: 'fixed', warmUp: { steps: 7 } })
+})
+
+t.test('an optimizer takes what belongs to it', async t => {
+  t.same(jobSpec({ ...base, optimizer: 'adam', beta1: 0.8, clipNorm: 1 }, '/').optimizer, { name: 'adam', beta1: 0.8, clipNorm: 1 })
+  t.same(jobSpec({ ...base, optimizer: 'adamw' }, '/').optimizer, { name: 'adamw', weightDecay: 0.01 })
+  t.same(jobSpec({ ...base, optimizerForm: 'caffe' }, '/').optimizer, { name: 'sgd', momentum: 0.9, form: 'caffe' })
+  t.throws(() => jobSpec({ ...base, optimizer: 'adam', momentum: 0.5 }, '/'), {
+    ...wrong,
+    message: /--momentum does not belong to --optimizer adam, which takes --beta1/
+  })
+  t.throws(() => jobSpec({ ...base, nesterov: true, momentum: 0 }, '/'), { ...wrong, message: /needs a momentum/ })
+  const earlier = jobSpec({ ...base, optimizer: 'rmsprop', rho: 0.5 }, '/')
+  t.same(jobSpec({ l1: 0.1 }, '/', earlier).optimizer, { name: 'rmsprop', rho: 0.5, l1: 0.1 })
+  t.same(jobSpec({ optimizer: 'sgd' }, '/', earlier).optimizer, { name: 'sgd', momentum: 0.9 }, 'another optimizer begins anew')
 })
 
 t.test('a folder in --data is made absolute where it is there', async t => {

@@ -1,6 +1,7 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import { z } from 'zod'
 import { InvalidParametersError, MAX_TRAINERS, MalformedError } from '../../../common/index.ts'
+import { parseOptimizer, parseSchedule } from '../optimizers/index.ts'
 import type { JobSpec } from '../service-types.ts'
 
 const name = z.string().min(1).max(256)
@@ -8,6 +9,18 @@ const name = z.string().min(1).max(256)
 const jobId = z.string().regex(/^[A-Za-z0-9][\w-]{0,63}$/)
 const positive = z.number().int().positive().max(Number.MAX_SAFE_INTEGER)
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
+
+/** A value that another room's parser checks, with its words. */
+function parsed<T>(parse: (value: unknown) => T) {
+  return z.unknown().transform((value, context) => {
+    try {
+      return parse(value)
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message })
+      return z.NEVER
+    }
+  })
+}
 
 /** What a job may ask for. Bounds are those of types; what a model or data set allows is checked when they are opened. */
 export const jobSpecSchema = z.strictObject({
@@ -26,13 +39,9 @@ export const jobSpecSchema = z.strictObject({
   batch: positive.max(1_000_000).optional(),
   globalBatch: positive.max(100_000_000).optional(),
   lr: z.number().positive(),
-  momentum: z.number().min(0).lt(1),
-  weightDecay: z.number().min(0),
-  optimizerForm: z.enum(['caffe', 'pytorch']),
-  schedule: z.union([
-    z.strictObject({ policy: z.literal('fixed') }),
-    z.strictObject({ policy: z.literal('step'), gamma: z.number().positive(), stepSize: positive })
-  ]),
+  accumulate: positive.max(65_536).optional(),
+  optimizer: parsed(parseOptimizer),
+  schedule: parsed(parseSchedule),
   seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
   onSplit: z.enum(['wait', 'continue']),
   wait: z.boolean(),
@@ -54,6 +63,11 @@ export function checkSpec(spec: unknown): JobSpec {
     throw new InvalidParametersError('give exactly one of batch (per trainer) and globalBatch (all trainers together)')
   }
   return parsed.data
+}
+
+/** Samples of one step of one trainer, where a job says so. */
+export function samplesAStep({ batch, accumulate = 1 }: JobSpec): number | undefined {
+  return batch === undefined ? undefined : batch * accumulate
 }
 
 const fingerprintSchema = z.object({

@@ -9,7 +9,7 @@ import type { Runtime } from '../../runtime/index.ts'
 import { Job } from '../actors.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import { oneLossPauses, votersOf } from '../job/group.ts'
-import { type Block, checkSpec, type JobRecord, parseProgress } from '../job/records.ts'
+import { type Block, checkSpec, type JobRecord, parseProgress, samplesAStep } from '../job/records.ts'
 import { modelFileName, prepareModel } from '../model/index.ts'
 import {
   type CallOptions,
@@ -92,7 +92,7 @@ export class Service implements NodeService {
       )
     }
     const trainers = spec.trainers === 'all' ? Math.max(1, free) : spec.trainers
-    const batch = spec.globalBatch ?? spec.batch! * trainers
+    const batch = spec.globalBatch ?? samplesAStep(spec)! * trainers
     if (batch > dataset.train.count) {
       throw new InvalidParametersError(
         `a batch of ${batch} over all trainers is larger than the ${dataset.train.count} samples of ${spec.data}`

@@ -16,19 +16,26 @@ export interface Update {
   rate: number
   /** What the gradients are multiplied by: 1 / Σ denominators; 0 where nothing was counted. */
   scale: number
-  /** Only floats [offset, offset + length) of the parameters, so that a caller can yield between parts. @default all */
-  range?: { offset: number; length: number }
+}
+
+/** Part of an optimizer's state. */
+export interface StatePart {
+  /** What it holds: `momentum`, `mean`, `square`, …; `step` counts the updates. */
+  name: string
+  /** In floats of the state. */
+  offset: number
+  size: number
 }
 
 /**
- * An optimizer on flat arenas: one pass over memory a parameter. Only + − × ÷ √ in float32, each rounded, in the order that the
- * class documents, with scalars computed once in float64: the same bits on every machine, and of native twins.
+ * An optimizer on flat arenas, one pass over memory by the kernels of native/: only + − × ÷ √ in float32, in the order that the kernel
+ * documents, with scalars computed once in float64. So the same bits on every machine, with and without the addon.
  */
 export interface Optimizer {
   readonly name: string
   /** Floats of state, over all parameters. */
   readonly stateFloats: number
-  /** Arenas of `layout.total` floats that the state consists of, one behind the other, by what they hold. */
-  readonly stateNames: readonly string[]
+  /** What the state consists of, one behind the other. */
+  readonly stateParts: readonly StatePart[]
   apply(update: Update): void
 }

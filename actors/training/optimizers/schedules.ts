@@ -57,6 +57,12 @@ const settings: Record<Schedule['policy'], Record<string, [check: Check, must: s
 /** Every policy there is. */
 export const schedulePolicies = Object.keys(settings) as Schedule['policy'][]
 
+/** What a policy takes besides warmUp, and what of it must be given. */
+export function scheduleSettings(policy: Schedule['policy']): { all: string[]; needed: string[] } {
+  const all = Object.entries(settings[policy])
+  return { all: all.map(([name]) => name), needed: all.filter(([, [, , optional]]) => optional === undefined).map(([name]) => name) }
+}
+
 /**
  * The schedule that `spec` (from a job's specification) describes; nothing is `fixed`.
  *

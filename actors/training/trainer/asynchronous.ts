@@ -1,7 +1,7 @@
 import { AbortedError, type GradmeshError, pause } from '../../../common/index.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import { evaluatorOf } from '../job/group.ts'
-import type { Progress } from '../job/records.ts'
+import { type Progress, samplesAStep } from '../job/records.ts'
 import { committedSamples, createLedger, encodeLedger, figures, type Ledger, mergeLedger } from '../ledger/index.ts'
 import { resizeArenas, TAIL } from './arenas.ts'
 import { ExchangeDriver } from './exchange-driver.ts'
@@ -55,7 +55,7 @@ export class AsynchronousSession {
     this.#founders = founders
     const { run } = init
     const { spec, job } = run.job
-    const rangeSize = spec.globalBatch ?? spec.batch! * RANGE_BATCHES
+    const rangeSize = spec.globalBatch ?? samplesAStep(spec)! * RANGE_BATCHES
     const ledger = createLedger({ job, samples: run.dataset.train.count, rangeSize, epochs: spec.epochs })
     if (saved?.ledger !== undefined) mergeLedger(ledger, saved.ledger)
     this.#ledger = ledger
@@ -229,8 +229,8 @@ export class AsynchronousSession {
 
   /** Samples of one local step. */
   #batchSize(): number {
-    const { batch, globalBatch } = this.#init.run.job.spec
-    return batch ?? Math.max(1, Math.ceil(globalBatch! / this.#alive().length))
+    const { spec } = this.#init.run.job
+    return samplesAStep(spec) ?? Math.max(1, Math.ceil(spec.globalBatch! / this.#alive().length))
   }
 
   #compute(step: number): void {

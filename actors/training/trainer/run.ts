@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { hash32, MalformedError } from '../../../common/index.ts'
 import { type Dataset, openDataset, type Split, sampleOrder } from '../../../datasets/index.ts'
 import { exportModel, type Graph, initialise, type ParameterInfo, type TrainingGraph } from '../../../models/index.ts'
+import { add } from '../../../native/index.ts'
 import type { JobRecord, Progress } from '../job/records.ts'
 import { labelsFor, openModel, type WriteLabels } from '../model/index.ts'
 import { createOptimizer, type Optimizer, parseSchedule, rateAt, type Schedule } from '../optimizers/index.ts'
@@ -44,6 +45,8 @@ export class TrainingRun {
   initialised = false
   #order: { epoch: number; ids: Uint32Array } | undefined
   #spare: Batch[] = []
+  /** Gradients of a step's pieces so far, tail included. */
+  #sums: Float32Array | undefined
 
   private constructor(
     init: RunInit,
@@ -79,10 +82,7 @@ export class TrainingRun {
     }
     const model = join(init.folder, 'model')
     const { graph, training } = await openModel({ spec, data: dataset }, model, init.signal === undefined ? {} : { signal: init.signal })
-    const optimizer = createOptimizer(
-      { name: 'sgd', form: spec.optimizerForm, momentum: spec.momentum, weightDecay: spec.weightDecay },
-      training.layout
-    )
+    const optimizer = createOptimizer(spec.optimizer, training.layout)
     const arenas = createArenas({
       parameters: training.layout.total,
       statistics: training.state.total,
@@ -137,9 +137,44 @@ export class TrainingRun {
       this.arenas.gradients.fill(0)
       return { lossSum: 0, denominator: 0, correct: 0, computeMs: 0, batch }
     }
-    const outcome = await this.engine.forwardBackward(batch)
+    const pieces = Math.min(this.job.spec.accumulate ?? 1, batch.count)
+    const outcome = pieces === 1 ? await this.engine.forwardBackward(batch) : await this.#accumulate(batch, pieces)
     this.#spare.push(outcome.batch)
     return outcome
+  }
+
+  /** Gradients of `batch` in pieces, one after the other, summed in order; the activations in memory are those of one piece. */
+  async #accumulate(batch: Batch, pieces: number): Promise<Outcome> {
+    const { gradients } = this.arenas
+    this.#sums ??= new Float32Array(gradients.length)
+    const sums = this.#sums
+    const total = { lossSum: 0, denominator: 0, correct: 0, computeMs: 0, batch }
+    for (let piece = 0; piece < pieces; piece++) {
+      const start = Math.floor((batch.count * piece) / pieces)
+      const end = Math.floor((batch.count * (piece + 1)) / pieces)
+      const outcome = await this.engine.forwardBackward(this.#part(batch, start, end))
+      this.#spare.push(outcome.batch)
+      total.lossSum += outcome.lossSum
+      total.denominator += outcome.denominator
+      total.correct += outcome.correct
+      total.computeMs += outcome.computeMs
+      if (piece === 0) sums.set(gradients)
+      else if (piece < pieces - 1) add(sums, gradients)
+      else add(gradients, sums)
+    }
+    return total
+  }
+
+  /** Samples [start, end) of a batch, copied: the engine is given its buffers. */
+  #part(batch: Batch, start: number, end: number): Batch {
+    const count = end - start
+    const part = this.#buffers(count)
+    const size = this.dataset.shape.reduce((a, b) => a * b, 1)
+    const labels = this.#labels.size
+    part.data.set(batch.data.subarray(start * size, end * size))
+    part.labels.set(batch.labels.subarray(start * labels, end * labels))
+    if (batch.samples !== undefined) part.samples?.set(batch.samples.subarray(start, end))
+    return { ...part, count }
   }
 
   /** Sums behind the gradients: of this trainer before the exchange, of all after it. */
@@ -201,7 +236,7 @@ export class TrainingRun {
       job: this.job.job,
       ...this.progress,
       seed: this.job.spec.seed,
-      optimizer: { name: 'sgd', form: this.job.spec.optimizerForm, momentum: this.job.spec.momentum },
+      optimizer: this.job.spec.optimizer,
       spec: this.job.spec,
       parameters: layout.total,
       ...extra

@@ -2,7 +2,7 @@ import { AbortedError, type Clock, type Logger, type Rng } from '../../../common
 import { stepSlice } from '../../../datasets/index.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import { evaluatorOf } from '../job/group.ts'
-import type { GroupRecord, Progress } from '../job/records.ts'
+import { type GroupRecord, type Progress, samplesAStep } from '../job/records.ts'
 import { bytesOf, resizeArenas, TAIL } from './arenas.ts'
 import type { Batch, Outcome } from './engine.ts'
 import { ExchangeDriver, transferName } from './exchange-driver.ts'
@@ -255,7 +255,7 @@ export class SynchronousSession {
       position,
       world: this.group.members.length,
       rank: this.#rank,
-      batch: spec.batch ?? 1,
+      batch: samplesAStep(spec) ?? 1,
       ...(spec.globalBatch === undefined ? {} : { globalBatch: spec.globalBatch })
     })
     return { epoch, start, end, total }
