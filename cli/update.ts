@@ -7,7 +7,8 @@ import {
   type Schedule,
   schedulePolicies,
   scheduleSettings,
-  settingsOf
+  settingsOf,
+  usual
 } from '../actors/training/service-types.ts'
 import { InvalidParametersError } from '../common/index.ts'
 import { flag } from './options.ts'
@@ -50,12 +51,6 @@ const scheduleFlags: [keyof UpdateFlags, string][] = [
   ['minRate', 'min']
 ]
 
-/** What an optimizer has on the command line when nothing is said. */
-const optimizerDefaults: Partial<Record<OptimizerSpec['name'], object>> = {
-  sgd: { momentum: 0.9 },
-  lars: { momentum: 0.9 },
-  adamw: { weightDecay: 0.01 }
-}
 const scheduleDefaults: Partial<Record<Schedule['policy'], object>> = {
   step: { gamma: 0.1 },
   multistep: { gamma: 0.1 },
@@ -95,7 +90,7 @@ const steps: Parser<number[]> = (name, text) => text.split(',').map(part => inte
 /** @throws InvalidParametersError naming a flag that does not belong to the optimizer */
 export function optimizerOf(flags: UpdateFlags, earlier: OptimizerSpec | undefined): OptimizerSpec {
   const name = flags.optimizer ?? earlier?.name ?? 'sgd'
-  const base = earlier?.name === name ? earlier : { name, ...optimizerDefaults[name] }
+  const base = earlier?.name === name ? earlier : usual(name)
   return parseOptimizer({ ...base, ...chosen(flags, optimizerFlags, settingsOf(name), `--optimizer ${name}`) })
 }
 

@@ -8,7 +8,7 @@ import type { Schedule } from './optimizers/schedules.ts'
 import type { OptimizerSpec } from './optimizers/settings.ts'
 
 export { parseSchedule, type Schedule, schedulePolicies, scheduleSettings } from './optimizers/schedules.ts'
-export { type OptimizerSpec, optimizerNames, parseOptimizer, settingsOf } from './optimizers/settings.ts'
+export { type OptimizerSpec, optimizerNames, parseOptimizer, settingsOf, usual } from './optimizers/settings.ts'
 
 /** One physical device of a node. */
 export interface DeviceStatus {

@@ -57,7 +57,7 @@ training: {updater: {type: sgd, lr: 0.5, form: caffe}, schedule: {policy: step, 
   t.match(started[0]?.node.submitted, [
     {
       model: join(w.folder, 'net.yaml'),
-      ...{ seed: 4, epochs: 1, lr: 0.5, momentum: 0.5, optimizerForm: 'caffe', weightDecay: 0.25, batch: 20 },
+      ...{ seed: 4, epochs: 1, lr: 0.5, batch: 20, optimizer: { name: 'sgd', momentum: 0.5, form: 'caffe', weightDecay: 0.25 } },
       schedule: { policy: 'step', gamma: 0.5, stepSize: 20 }
     }
   ])

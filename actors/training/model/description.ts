@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { AbortedError, InvalidParametersError, TooLargeError } from '../../../common/index.ts'
 import { type Description, type ParsedDescription, parseDescription } from '../../../models/index.ts'
+import { type OptimizerSpec, parseOptimizer, usual } from '../optimizers/index.ts'
 import type { JobSpec } from '../service-types.ts'
 import type { ModelSource } from './source.ts'
 import { trainable } from './trainable.ts'
@@ -32,7 +33,7 @@ export async function readDescription(path: string, options: { signal?: AbortSig
 
 /** The job that a description asks for. */
 function jobOf({ seed, training = {} }: Description): Partial<JobSpec> {
-  const { updater, schedule, l2, loss, batch, epochs, strategy } = training
+  const { updater, schedule, loss, batch, epochs, strategy } = training
   const said: Partial<JobSpec> = {
     seed,
     loss,
@@ -40,12 +41,21 @@ function jobOf({ seed, training = {} }: Description): Partial<JobSpec> {
     epochs,
     strategy,
     schedule,
-    weightDecay: l2,
     lr: updater?.lr,
-    momentum: updater?.momentum,
-    optimizerForm: updater?.form
+    optimizer: optimizerOf(training)
   }
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
+}
+
+function optimizerOf({ updater, l2, l1, clipNorm }: NonNullable<Description['training']>): OptimizerSpec | undefined {
+  const { type = 'sgd', lr: _, ...settings } = updater ?? {}
+  const decay = {
+    ...(l2 === undefined ? {} : { weightDecay: l2 }),
+    ...(l1 === undefined ? {} : { l1 }),
+    ...(clipNorm === undefined ? {} : { clipNorm })
+  }
+  if (updater === undefined && Object.keys(decay).length === 0) return undefined
+  return parseOptimizer({ ...usual(type), ...settings, ...decay })
 }
 
 function source(ending: string): ModelSource {

@@ -121,6 +121,12 @@ const settings: Record<OptimizerSpec['name'], Record<string, Rule>> = {
 /** Every optimizer there is. */
 export const optimizerNames = Object.keys(settings) as OptimizerSpec['name'][]
 
+/** What is usual where somebody names an optimizer and says no more. */
+export function usual(name: OptimizerSpec['name']): OptimizerSpec {
+  if (name === 'sgd') return { name, momentum: 0.9 }
+  return name === 'adamw' ? { name, weightDecay: 0.01 } : ({ name } as OptimizerSpec)
+}
+
 /** Names of the settings that optimizer `name` takes. */
 export function settingsOf(name: OptimizerSpec['name']): string[] {
   return Object.keys(settings[name])

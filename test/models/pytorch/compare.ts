@@ -56,8 +56,15 @@ async function write(path: string, split: Split, ids: Uint32Array, shape: number
 
 async function trainHere(model: string, { data, batch, lr, momentum, weightDecay, seed }: Comparison): Promise<Figures> {
   const spec: JobSpec = {
-    ...{ model, data, batch, lr, momentum, weightDecay, seed, strategy: 'allreduce', trainers: 1, epochs: 1 },
-    ...{ optimizerForm: 'pytorch', schedule: { policy: 'fixed' }, onSplit: 'wait', wait: false, logEvery: 1, scaleLr: false }
+    ...{ model, data, batch, lr, seed, strategy: 'allreduce', trainers: 1, epochs: 1 },
+    ...{
+      optimizer: { name: 'sgd', momentum, weightDecay },
+      schedule: { policy: 'fixed' },
+      onSplit: 'wait',
+      wait: false,
+      logEvery: 1,
+      scaleLr: false
+    }
   }
   const node = await startEmbedded({ trainers: 1 })
   try {

@@ -47,8 +47,8 @@ async function open(t: Test, model: Uint8Array, change: Partial<JobSpec> = {}): 
   await mkdir(join(folder, 'model'))
   await writeFile(join(folder, 'model', 'net.onnx'), model)
   const spec: JobSpec = {
-    ...{ model: 'net.onnx', data: DATA, strategy: 'allreduce', trainers: 1, epochs: 1, batch: 16, lr: 0.05, momentum: 0.9 },
-    ...{ weightDecay: 0, optimizerForm: 'pytorch', schedule: { policy: 'fixed' }, seed: 3 },
+    ...{ model: 'net.onnx', data: DATA, strategy: 'allreduce', trainers: 1, epochs: 1, batch: 16, lr: 0.05 },
+    ...{ optimizer: { name: 'sgd', momentum: 0.9 }, schedule: { policy: 'fixed' }, seed: 3 },
     ...{ onSplit: 'wait', wait: false, logEvery: 1, scaleLr: false },
     ...change
   }
