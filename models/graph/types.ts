@@ -139,6 +139,8 @@ export interface Graph {
   parameters: Map<string, Parameter>
   /** Tensors that a step of training changes without a gradient: running statistics. */
   states: Map<string, Parameter>
+  /** Values that states take after a step, by state, where nodes compute them. */
+  updates?: Map<string, string>
   /** Type of every input, constant, parameter, state and node output. */
   types: Map<string, ValueType>
 }
@@ -173,6 +175,7 @@ export function copyGraph(graph: Graph): Graph {
     constants: new Map(graph.constants),
     parameters: new Map(graph.parameters),
     states: new Map(graph.states),
+    ...(graph.updates === undefined ? {} : { updates: new Map(graph.updates) }),
     types: new Map(graph.types)
   }
 }

@@ -33,7 +33,7 @@ export function lower(graph: Graph, prefix: string): Lowered {
   const copy = copyGraph(graph)
   const nodes = copy.nodes
   copy.nodes = []
-  const lowered: Lowered = { e: new Emitter(copy, prefix), updates: new Map() }
+  const lowered: Lowered = { e: new Emitter(copy, prefix), updates: new Map(copy.updates) }
   nodes.forEach((node, i) => {
     const lowering = node.domain === '' ? table[node.op] : undefined
     if (lowering === undefined || !lowering(lowered, node, i)) copy.nodes.push(node)

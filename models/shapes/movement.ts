@@ -99,6 +99,15 @@ const gather: Infer = (c: InferContext) => {
   return [{ type: c.input(0).type, shape, content: picked.map(i => content[i < 0 ? i + content.length : i]) }]
 }
 
+const gatherND: Infer = (c: InferContext) => {
+  const x = c.atLeast(0, 1)
+  const places = c.atLeast(1, 1)
+  const depth = places[places.length - 1]
+  const batch = intAttribute(c.node, 'batch_dims', 0)
+  if (typeof depth !== 'number' || batch + depth > x.length) c.fail(`indices [${places.join(', ')}] do not go with [${x.join(', ')}]`)
+  return [{ type: c.input(0).type, shape: [...places.slice(0, -1), ...x.slice(batch + depth)] }]
+}
+
 const split: Infer = (c: InferContext) => {
   const x = c.atLeast(0, 1)
   const axis = c.axisAttribute(x.length, 0)
@@ -237,6 +246,7 @@ export const movement: Record<string, Infer> = {
   GatherElements: c => [{ type: c.input(0).type, shape: c.shape(1) }],
   ScatterElements: c => [{ type: c.input(0).type, shape: c.shape(0) }],
   ScatterND: c => [{ type: c.input(0).type, shape: c.shape(0) }],
+  GatherND: gatherND,
   Expand: expand,
   Tile: tile,
   Pad: pad,
