@@ -9,7 +9,8 @@ import { initialise, stateLayout } from './parameters.ts'
  *
  * @param parameters - the flat arena, `layout.total` floats
  * @param metadata - what to write into the file's metadata, by key
- * @param states - the arena of running statistics; those that the model came with where it is left out
+ * @param layout - of the graph that was trained, which may have more parameters than this one
+ * @param states - the arena of running statistics and its layout; those that the model came with where it is left out
  * @returns ONNX bytes
  */
 export function exportModel(
@@ -17,20 +18,22 @@ export function exportModel(
   layout: ParameterLayout,
   parameters: Float32Array,
   metadata: Record<string, string> = {},
-  states?: Float32Array
+  states?: { layout: ParameterLayout; values: Float32Array }
 ): Uint8Array<ArrayBuffer> {
   if (parameters.length < layout.total) {
     throw new InvalidParametersError(`${parameters.length} parameters were given and the model has ${layout.total}`)
   }
   const values = new Map<string, Tensor>()
   for (const p of layout.parameters) {
+    if (!graph.parameters.has(p.name)) continue
     values.set(p.name, { type: 'float32', shape: p.shape, data: parameters.subarray(p.offset, p.offset + p.size) })
   }
-  const state = stateLayout(graph)
-  const statistics = new Float32Array(state.total)
+  const state = states?.layout ?? stateLayout(graph)
+  const statistics = states?.values ?? new Float32Array(state.total)
   if (states === undefined) initialise(state, 0, statistics)
   for (const p of state.parameters) {
-    values.set(p.name, { type: 'float32', shape: p.shape, data: (states ?? statistics).subarray(p.offset, p.offset + p.size) })
+    if (!graph.states.has(p.name)) continue
+    values.set(p.name, { type: 'float32', shape: p.shape, data: statistics.subarray(p.offset, p.offset + p.size) })
   }
   if (graph.auxiliary.size === 0) return encodeGraph(graph, { values, metadata })
   const finished = copyGraph(graph)

@@ -5,7 +5,7 @@ import { isStatic } from './graph/dims.ts'
 import { Emitter } from './graph/emitter.ts'
 import { prune, rename } from './graph/prune.ts'
 import { copyGraph, type DataType, type Graph, type ParameterLayout } from './graph/types.ts'
-import { type LossName, type LossOutputs, losses, parseLoss } from './losses/index.ts'
+import { type LossDefinition, type LossName, type LossOutputs, losses, parseLoss } from './losses/index.ts'
 import { ownOutput } from './losses/own-output.ts'
 import { lower, SAMPLES } from './lowering/index.ts'
 import { encodeGraph } from './onnx/encode.ts'
@@ -48,7 +48,9 @@ export interface TrainingOptions {
   /** Parameters that stay as they are: names, with * for any characters and ? for one; they must have values. */
   freeze?: string[]
   /** A loss to append, or the model's own output that is one. @default 'softmax-ce' */
-  loss?: LossName
+  loss?: LossName | LossDefinition
+  /** What scores the test data, where that is another graph or another loss; its parameters and states are among the model's. */
+  evaluation?: { graph: Graph; loss?: LossName | LossDefinition }
 }
 
 /** {@link TrainingGraph} before it is written: for tests and tools that look inside. */
@@ -72,32 +74,33 @@ const LABELS = 'labels'
  */
 function withLoss(
   e: Emitter,
-  loss: LossName,
+  loss: LossName | LossDefinition,
   auxiliaries: boolean
 ): { outputs: LossOutputs & { correct: string; counts: boolean }; labels: string } {
   const copy = e.graph
-  const own = loss.startsWith('output:') ? loss.slice('output:'.length) : undefined
+  const own = typeof loss === 'string' && loss.startsWith('output:') ? loss.slice('output:'.length) : undefined
+  const appended = typeof loss === 'string' ? losses[loss as keyof typeof losses] : loss
   // A model that ends in its own loss reads its labels itself.
   const extra = copy.inputs.filter((name, i) => i > 0 && name !== SAMPLES)
   if (extra.length > (own === undefined ? 0 : 1)) {
     const can = own === undefined ? 'one, the data; two, the data and the labels, with output:NAME' : 'two, the data and the labels'
     throw new InvalidParametersError(
-      `the model has the inputs ${[copy.inputs[0], ...extra].map(name => `'${name}'`).join(', ')}; with loss ${loss} it may have ${can}`
+      `the model has the inputs ${[copy.inputs[0], ...extra].map(name => `'${name}'`).join(', ')}; with ${typeof loss === 'string' ? `loss ${loss}` : 'its losses'} it may have ${can}`
     )
   }
   const labels = extra[0] ?? LABELS
   if (extra.length === 0) {
     if (copy.types.has(LABELS)) throw new InvalidParametersError(`the model has a value called '${LABELS}'; give it another name`)
     const scores = copy.outputs[0]
-    const given = own === undefined ? losses[loss as keyof typeof losses].labels(copy.types.get(scores)!.shape, scores) : undefined
+    const given = own === undefined ? appended.labels(copy.types.get(scores)!.shape, scores) : undefined
     copy.inputs.push(LABELS)
     const batch = copy.types.get(copy.inputs[0])!.shape[0] ?? 'N'
     copy.types.set(LABELS, { type: given?.type ?? 'int32', shape: [batch, ...(given?.shape ?? [])] })
   }
-  const made = own === undefined ? losses[loss as keyof typeof losses].build(e, copy.outputs[0], labels) : ownOutput(e, own, labels)
+  const made = own === undefined ? appended.build(e, copy.outputs[0], labels) : ownOutput(e, own, labels)
   if (own === undefined && auxiliaries) {
     for (const [output, weight] of copy.auxiliary) {
-      const { lossSum } = losses[loss as keyof typeof losses].build(e, output, labels)
+      const { lossSum } = appended.build(e, output, labels)
       made.lossSum = e.op('Add', [made.lossSum, e.op('Mul', [lossSum, e.scalar(weight)])])
     }
   }
@@ -111,14 +114,42 @@ function withLoss(
   return { outputs, labels }
 }
 
+function lossOf(loss: LossName | LossDefinition = 'softmax-ce'): LossName | LossDefinition {
+  return typeof loss === 'string' ? parseLoss(loss) : loss
+}
+
+/** A copy of what scores the test data, with the parameters and states of the graph that is trained. */
+function evaluationGraph(graph: Graph, { evaluation, freeze }: TrainingOptions): Graph {
+  if (evaluation === undefined) return copyGraph(graph)
+  const evaluate = copyGraph(evaluation.graph)
+  for (const kind of ['parameters', 'states'] as const) {
+    for (const [name, { shape }] of evaluate[kind]) {
+      const frozen = graph.constants.get(name)
+      if (frozen !== undefined && freeze !== undefined) {
+        evaluate.constants.set(name, frozen)
+        continue
+      }
+      const trained = graph[kind].get(name)
+      if (trained?.shape.join() === shape.join()) continue
+      const how = trained === undefined ? 'is not in the graph that is trained' : `has the shape [${trained.shape.join(', ')}] in training`
+      throw new InvalidParametersError(
+        `parameter '${name}' of the graph that scores the test data ${how}; give both graphs the same layers`
+      )
+    }
+    evaluate[kind] = new Map(graph[kind])
+    for (const [name, { shape }] of graph[kind]) evaluate.types.set(name, { type: 'float32', shape })
+  }
+  return evaluate
+}
+
 /** Forward, loss and backward of `graph` as graphs in memory. */
 export function trainingParts(whole: Graph, options: TrainingOptions = {}): TrainingParts {
   const graph = options.freeze === undefined ? whole : freezeParameters(whole, options.freeze)
-  const loss = parseLoss(options.loss ?? 'softmax-ce')
+  const loss = lossOf(options.loss)
   const layout = parameterLayout(graph)
   const names = layout.parameters.map(p => p.name)
-  const evaluate = copyGraph(graph)
-  withLoss(new Emitter(evaluate, 'g/'), loss, false)
+  const evaluate = evaluationGraph(graph, options)
+  withLoss(new Emitter(evaluate, 'g/'), lossOf(options.evaluation?.loss ?? loss), false)
   prune(evaluate)
 
   const { e, updates } = lower(graph, 'g/')

@@ -5,7 +5,7 @@ import type { LossDefinition } from '../losses/index.ts'
 import { filterLayers, type NetState } from './filter.ts'
 import { applyRule, arityOf, type CaffeInput, dataLayers, layerTypes, losses, type NetContext, ruleOf, transform } from './layers/index.ts'
 import type { Message } from './message.ts'
-import { type Blob, type LateLayer, objective } from './objective.ts'
+import { type Blob, type Head, type LateLayer, objective } from './objective.ts'
 
 /** A net in one state, as a graph. */
 export interface ConvertedNet {
@@ -13,6 +13,8 @@ export interface ConvertedNet {
   graph: Graph
   /** The rest: losses and accuracies. */
   loss: LossDefinition
+  /** What losses are taken of, the heaviest first. */
+  heads: readonly Head[]
   /** Names of parameters and states by layer, in the order of Caffe's blobs. */
   blobs: ReadonlyMap<string, readonly string[]>
   /** The layers that are in. */
@@ -50,7 +52,11 @@ export function convertNet(net: Message, state: NetState, input: CaffeInput): Co
       for (const top of tops) blobs.set(top.name, top)
       continue
     }
-    const values = applyRule(context, layer, bottoms.map(b => b.value!))
+    const values = applyRule(
+      context,
+      layer,
+      bottoms.map(b => b.value!)
+    )
     layer.strings('top').forEach((name, i) => {
       const blob: Blob = { name, value: values[i], read: false }
       blobs.set(name, blob)
@@ -58,11 +64,15 @@ export function convertNet(net: Message, state: NetState, input: CaffeInput): Co
       if (weight !== 0) late.push({ layer, bottoms: [blob], tops: [], weight })
     })
   }
-  const { loss, scores } = objective(late, context)
-  graph.outputs = outputsOf(graph, scores, blobs)
+  const { loss, heads } = objective(late, context)
+  graph.outputs = outputsOf(
+    graph,
+    heads.map(h => h.value),
+    blobs
+  )
   if (context.updates.size > 0) graph.updates = context.updates
   context.forward = false
-  return { graph, loss, blobs: context.blobs, layers }
+  return { graph, loss, heads, blobs: context.blobs, layers }
 }
 
 function readData(context: NetContext, data: Message[], input: CaffeInput, blobs: Map<string, Blob>): void {

@@ -20,6 +20,12 @@ export interface LateLayer {
   weight?: number
 }
 
+/** What a loss is taken of. */
+export interface Head {
+  value: string
+  weight: number
+}
+
 interface Weighted extends Term {
   weight: number
 }
@@ -36,7 +42,7 @@ function weightOf({ layer, weight }: LateLayer): number {
  *
  * @returns the loss, and what its parts are taken of, the heaviest first and of equal ones the last
  */
-export function objective(late: readonly LateLayer[], context: NetContext): { loss: LossDefinition; scores: string[] } {
+export function objective(late: readonly LateLayer[], context: NetContext): { loss: LossDefinition; heads: Head[] } {
   const heads = late
     .filter(l => Object.hasOwn(losses, l.layer.string('type')) && l.bottoms[0].value !== undefined)
     .map((l, i) => ({ value: l.bottoms[0].value!, weight: weightOf(l), i }))
@@ -44,22 +50,22 @@ export function objective(late: readonly LateLayer[], context: NetContext): { lo
     .sort((a, b) => b.weight - a.weight || b.i - a.i)
   const judged = late.filter(l => l.layer.string('type') === 'Accuracy' && l.bottoms[0].value !== undefined).map(l => l.bottoms[0].value!)
   const loss: LossDefinition = {
-    labels: { type: 'int32', each: 'sample' },
+    labels: () => ({ type: 'int32', shape: [] }),
     build: (e, scores, labels) => build(e, labels, late, { ...context, e, forward: false }, judged.at(-1) ?? scores)
   }
-  return { loss, scores: heads.length > 0 ? heads.map(h => h.value) : judged.reverse() }
+  return { loss, heads: heads.length > 0 ? heads : judged.reverse().map(value => ({ value, weight: 1 })) }
 }
 
 function build(e: Emitter, labels: string, late: readonly LateLayer[], context: NetContext, scores: string): LossOutputs {
   const made = new Map<Blob, string>()
   // A blob without a value that no late layer made is the labels.
-  const valueOf = (blob: Blob) => blob.value ?? made.get(blob) ?? labels
+  const named = (blob: Blob) => blob.value ?? made.get(blob) ?? labels
   const terms: Weighted[] = []
   const hits: { correct: string; topK: number }[] = []
   for (const entry of late) {
     const { layer, tops } = entry
     const type = layer.string('type')
-    const bottoms = entry.bottoms.map(valueOf)
+    const bottoms = entry.bottoms.map(named)
     const weight = weightOf(entry)
     const c = new LayerContext(context, layer, bottoms)
     if (entry.weight !== undefined) terms.push({ ...whole(e, bottoms[0]), weight })
@@ -76,7 +82,10 @@ function build(e: Emitter, labels: string, late: readonly LateLayer[], context: 
   }
   const counted = terms.filter(t => t.weight !== 0)
   if (counted.length === 0) counted.push({ ...byDefault(e, labels, scores), weight: 1 })
-  const best = hits.reduce<{ correct: string; topK: number } | undefined>((a, b) => (a === undefined || b.topK <= a.topK ? b : a), undefined)
+  const best = hits.reduce<{ correct: string; topK: number } | undefined>(
+    (a, b) => (a === undefined || b.topK <= a.topK ? b : a),
+    undefined
+  )
   const told = [...counted].sort((a, b) => a.weight - b.weight).filter(t => t.correct !== undefined)
   const correct = best?.correct ?? told.at(-1)?.correct ?? e.scalar(0)
   return { ...combined(e, counted, labels), correct }

@@ -4,7 +4,7 @@ import { float } from '../../models/graph/attributes.ts'
 import { Emitter } from '../../models/graph/emitter.ts'
 import { floats } from '../../models/graph/tensors.ts'
 import { type Attribute, createGraph, type Dim, type Graph, type Parameter } from '../../models/graph/types.ts'
-import { exportModel, initialise, loadOnnx, parameterLayout, trainingGraph } from '../../models/index.ts'
+import { exportModel, initialise, loadOnnx, parameterLayout, stateLayout, trainingGraph } from '../../models/index.ts'
 import { type TrainingParts, trainingParts } from '../../models/training.ts'
 import { assertClose, normal, runOrt, uniform } from './reference/check.ts'
 import { evaluate } from './reference/evaluate.ts'
@@ -106,7 +106,7 @@ t.test('batch normalisation trains by the batch and moves its statistics; evalua
   const layout = parameterLayout(graph)
   const arena = new Float32Array(layout.total)
   initialise(layout, 0, arena)
-  const back = loadOnnx(exportModel(graph, layout, arena, {}, Float32Array.of(1, 2, 3, 4)))
+  const back = loadOnnx(exportModel(graph, layout, arena, {}, { layout: stateLayout(graph), values: Float32Array.of(1, 2, 3, 4) }))
   t.strictSame([...back.states.keys()], ['mean', 'variance'])
   t.strictSame(back.states.get('variance')!.filler, { type: 'given', values: Float32Array.of(3, 4) })
 })

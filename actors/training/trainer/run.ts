@@ -284,7 +284,8 @@ export class TrainingRun {
       ...(evaluation.accuracy === undefined ? {} : { accuracy: String(evaluation.accuracy) }),
       data: this.job.spec.data
     }
-    const bytes = exportModel(this.graph, this.training.layout, parameters, metadata, this.#statistics(parameters))
+    const states = { layout: this.training.state, values: this.#statistics(parameters) }
+    const bytes = exportModel(this.graph, this.training.layout, parameters, metadata, states)
     await mkdir(this.folder, { recursive: true })
     await writeAtomically(join(this.folder, 'model.onnx'), bytes)
     return 'model.onnx'

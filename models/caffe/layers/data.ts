@@ -100,7 +100,8 @@ function meanOf(p: Message, { shape, mean }: CaffeInput, refuse: (why: string) =
   }
   if (values.length > 0) refuse("it has 'mean_file' and 'mean_value'; give one of the two")
   const found = mean?.(p.string('mean_file')) ?? refuse(`mean_file '${p.string('mean_file')}' is not there`)
-  if (found.length !== sizeOf(shape)) refuse(`mean_file '${p.string('mean_file')}' has ${found.length} values for samples of ${shape.join('×')}`)
+  if (found.length !== sizeOf(shape))
+    refuse(`mean_file '${p.string('mean_file')}' has ${found.length} values for samples of ${shape.join('×')}`)
   return Array.from(found)
 }
 

@@ -1,8 +1,9 @@
 /**
  * Caffe's layer types, one table: what turns each into nodes, how many bottoms it takes, and which of them are losses.
  */
-import { activations } from './activations.ts'
+
 import type { Message } from '../message.ts'
+import { activations } from './activations.ts'
 import { LayerContext, type LayerRule, type NetContext } from './context.ts'
 import { linear } from './linear.ts'
 import { losses } from './losses.ts'
@@ -11,7 +12,7 @@ import { normalization } from './normalization.ts'
 import { windows } from './windows.ts'
 
 export { LayerContext, type NetContext } from './context.ts'
-export { type CaffeInput, batchSize, dataLayers, declaredShape, sourceOf, transform } from './data.ts'
+export { batchSize, type CaffeInput, dataLayers, declaredShape, sourceOf, transform } from './data.ts'
 export { accuracy, losses, type Term } from './losses.ts'
 
 const rules: Record<string, LayerRule> = { ...windows, ...activations, ...linear, ...normalization, ...movement }
@@ -46,7 +47,9 @@ const arities: Record<string, [least: number, most: number]> = {
   Bias: [1, 2],
   ContrastiveLoss: [3, 3],
   Accuracy: [2, 2],
-  ...Object.fromEntries(['SoftmaxWithLoss', 'MultinomialLogisticLoss', 'EuclideanLoss', 'SigmoidCrossEntropyLoss', 'HingeLoss'].map(t => [t, [2, 2]]))
+  ...Object.fromEntries(
+    ['SoftmaxWithLoss', 'MultinomialLogisticLoss', 'EuclideanLoss', 'SigmoidCrossEntropyLoss', 'HingeLoss'].map(t => [t, [2, 2]])
+  )
 }
 
 /** Fewest and most bottoms of a layer type. */

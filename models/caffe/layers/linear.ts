@@ -14,7 +14,7 @@ const innerProduct: LayerRule = c => {
   const transposed = p.bool('transpose')
   const parameters = [c.parameter(0, transposed ? [inputs, outputs] : [outputs, inputs], 'weight', p.message('weight_filler'))]
   if (p.bool('bias_term')) parameters.push(c.parameter(1, [outputs], 'bias', p.message('bias_filler')))
-  const attributes = transposed ? {} : { transB: 1 }
+  const attributes = { transB: transposed ? 0 : 1 }
   const flat = (x: string) => (shape.length === 2 ? x : c.op('Flatten', [x], { axis }))
   if (axis === 1) return c.bottoms.map((bottom, i) => c.result('Gemm', [flat(bottom), ...parameters], attributes, i))
   const kept = c.sizes().slice(0, axis - 1)

@@ -1,4 +1,4 @@
-import { softmaxCrossEntropy } from '../../losses/softmax-cross-entropy.ts'
+import { hits, softmaxCrossEntropy } from '../../losses/softmax-cross-entropy.ts'
 import type { LayerContext } from './context.ts'
 
 /*
@@ -45,7 +45,11 @@ export function classLabels(c: LayerContext, ignored: number | undefined): strin
 function targets(c: LayerContext): string {
   const [x, t] = [c.e.type(c.x), c.e.type(c.bottoms[1])]
   const same = t.shape.join() === x.shape.join()
-  const each = (shape: readonly unknown[]) => shape.slice(1).filter(d => d !== 1).join()
+  const each = (shape: readonly unknown[]) =>
+    shape
+      .slice(1)
+      .filter(d => d !== 1)
+      .join()
   if (!same && each(t.shape) !== each(x.shape)) c.refuse(`its bottoms differ: [${x.shape.join(', ')}] and [${t.shape.join(', ')}]`)
   const value = same ? c.bottoms[1] : c.reshape(c.bottoms[1], [-1, ...c.sizes()])
   return t.type === 'float32' ? value : c.op('Cast', [value], { to: 1 })
@@ -151,6 +155,5 @@ export function accuracy(c: LayerContext): { correct: string; topK: number } {
   const [classes] = c.sizes()
   if (!(topK >= 1 && topK <= classes)) c.refuse(`top_k must be from 1 to ${classes}, not ${topK}`)
   const labels = classLabels(c, p.has('ignore_label') ? p.number('ignore_label') : undefined)
-  const { correct } = softmaxCrossEntropy(c.e, scores, labels, { topK })
-  return { correct, topK }
+  return { correct: hits(c.e, scores, c.op('Unsqueeze', [labels, c.e.ints([1])]), 1, topK).correct, topK }
 }

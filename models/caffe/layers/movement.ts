@@ -9,7 +9,8 @@ const eltwise: LayerRule = c => {
   const factors = p.numbers('coeff')
   if (c.bottoms.length < 2) c.refuse('it takes two bottoms or more')
   if (factors.length > 0 && kind !== 'SUM') c.refuse(`'coeff' goes with operation SUM only`)
-  if (factors.length > 0 && factors.length !== c.bottoms.length) c.refuse(`it has ${c.bottoms.length} bottoms and ${factors.length} 'coeff's`)
+  if (factors.length > 0 && factors.length !== c.bottoms.length)
+    c.refuse(`it has ${c.bottoms.length} bottoms and ${factors.length} 'coeff's`)
   c.bottoms.forEach((_, i) => {
     if (c.shape(i).join() !== c.shape().join()) c.refuse(`its bottoms differ: [${c.shape().join(', ')}] and [${c.shape(i).join(', ')}]`)
   })
@@ -66,17 +67,16 @@ const reshape: LayerRule = c => {
   if (!(axis >= 0 && axis <= end && end <= shape.length)) c.refuse(`axis and num_axes reach beyond [${shape.join(', ')}]`)
   const middle = dims.map((d, i) => (d === 0 ? (shape[axis + i] ?? c.refuse(`dimension ${i} to copy is not there`)) : d))
   const target = [...shape.slice(0, axis), ...middle, ...shape.slice(end)]
-  // The batch may have any size: what is left open beside it must be worked out.
-  const open = target.indexOf(-1)
-  const symbolic = target.filter(d => typeof d === 'string').length
-  if (open >= 0 && symbolic > 0) {
-    const rest = sizeOf(target.filter((d): d is number => typeof d === 'number' && d !== -1))
-    target[open] = sizeOf(c.sizes()) / rest
+  // The batch may have any size, so that what is left open beside it is worked out here.
+  const [batch, ...rest] = target
+  if (typeof batch === 'number' && batch !== -1) c.refuse(`[${target.join(', ')}] fixes the size of the batch; write 0 or -1 for it`)
+  const each = sizeOf(c.sizes())
+  const known = rest.filter((d): d is number => typeof d === 'number' && d !== -1)
+  const final = rest.map(d => (d === -1 ? each / sizeOf(known) : (d as number)))
+  if (!final.every(d => Number.isInteger(d)) || sizeOf(final) !== each) {
+    c.refuse(`a sample of [${shape.slice(1).join(', ')}] cannot take the shape [${target.slice(1).join(', ')}]`)
   }
-  if (symbolic === 0 && open < 0) c.refuse(`[${target.join(', ')}] fixes the size of the batch; write 0 or -1 for it`)
-  const final = target.map(d => (typeof d === 'string' ? -1 : d))
-  if (!final.every(d => Number.isInteger(d))) c.refuse(`[${shape.join(', ')}] cannot take the shape [${dims.join(', ')}]`)
-  return [c.result('Reshape', [c.x, c.e.ints(final)])]
+  return [c.result('Reshape', [c.x, c.e.ints([-1, ...final])])]
 }
 
 const reduction: LayerRule = c => {

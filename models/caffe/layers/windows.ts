@@ -67,9 +67,7 @@ const pooling: LayerRule = c => {
   const spatial = c.sizes(2)
   const everything = p.bool('global_pooling')
   if (everything && ['kernel_size', 'kernel_h', 'kernel_w'].some(f => p.has(f))) c.refuse('global_pooling goes without a kernel')
-  const { kernel, stride, pad } = everything
-    ? { kernel: spatial, stride: spatial.map(() => 1), pad: spatial.map(() => 0) }
-    : geometry(c, p)
+  const { kernel, stride, pad } = everything ? { kernel: spatial, stride: spatial.map(() => 1), pad: spatial.map(() => 0) } : geometry(c, p)
   const ceil = p.string('round_mode') === 'CEIL'
   spatial.forEach((size, i) => {
     if (pad[i] >= kernel[i]) c.refuse(`pad ${pad[i]} must be smaller than the kernel ${kernel[i]}`)
