@@ -1,3 +1,4 @@
+import type { FabricChoice } from '../actors/training/service-types.ts'
 import { InvalidParametersError } from '../common/index.ts'
 
 /** Turns the text of one flag into its value. @throws InvalidParametersError that names the flag and the text */
@@ -84,6 +85,14 @@ export function portRange(flag: string, text: string): [number, number] {
   const range: [number, number] = [Number(first), Number(last ?? first)]
   if (first === undefined || range[0] < 1 || range[1] > 65_535 || range[0] > range[1]) throw wrong(flag, 'ports such as 4100-4199', text)
   return range
+}
+
+/** Ways that gradients may take, comma-separated. The stream is always among them: the others fall back to it. */
+export function fabrics(flag: string, text: string): FabricChoice[] {
+  const choices: FabricChoice[] = ['shm', 'rdma', 'stream']
+  const names = text.split(',').map(name => name.trim())
+  if (!names.every(name => (choices as string[]).includes(name))) throw wrong(flag, 'one or more of shm, rdma, stream', text)
+  return choices.filter(choice => choice === 'stream' || names.includes(choice))
 }
 
 /** A multiaddr, as far as its form can be told without the network stack. */

@@ -11,7 +11,8 @@ import { artifactOf, root, sourcesOf } from './artifact.mjs'
  * The loadable parts, each a folder of native/src with its own module. `needs` says why a part cannot be built here, or undefined.
  */
 export const parts = {
-  core: { needs: () => undefined, flags: [] }
+  core: { needs: () => undefined, flags: [] },
+  shm: { needs: () => (process.platform === 'linux' ? undefined : 'shared memory between processes needs Linux'), flags: [] }
 }
 
 /** No fast-math and no contraction: the bits are those of the TypeScript twins. Errno and traps of the C library are used nowhere. */

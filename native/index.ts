@@ -27,6 +27,7 @@ export { kernelLevels, type Level, loadPart, type NativeReport, nativeReport, ty
 export { type Arena, arenasAvailable, createArena, liveMappings, openArena, type SharedArena } from './arena.ts'
 export { checked } from './kernels/checked.ts'
 export { INT8_BLOCK, int8Bytes, type Kernels, SGD_FORMS } from './kernels/kernels.ts'
+export { createShmLink, type ShmLink, shmProblem } from './shm.ts'
 
 /** The kernels; {@link Kernels} documents each. Wrong arguments throw InvalidParametersError. */
 export const {

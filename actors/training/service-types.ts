@@ -59,6 +59,8 @@ export interface TrainerStatus {
   pid: number
   state: string
   step: number
+  /** How many channels to other trainers travel by which way at present. */
+  channels?: Record<string, number>
   eventLoopDelay?: EventLoopDelay
 }
 
@@ -78,6 +80,9 @@ export interface NodeStatus {
   eventLoopDelay: EventLoopDelay
   jobs: JobStatus[]
 }
+
+/** What `--fabric` may name. */
+export type FabricChoice = 'shm' | 'rdma' | 'stream'
 
 export interface JobSpec {
   /** A model of the zoo, options after a question mark; or the path of a model's file, which then travels with the job. */
@@ -163,6 +168,8 @@ export type JobEvent =
       samplesPerSecond: number
       staleness?: number
       bytesSent: number
+      /** How many channels to other trainers travel by which way: shm, rdma, stream. */
+      channels?: Record<string, number>
       computeMs: number
       exchangeMs: number
       /** Milliseconds since 1970. */
@@ -238,6 +245,8 @@ export interface StartNodeOptions extends CallOptions {
   dataRoots?: string[]
   /** First and last port that bulk endpoints may listen on. */
   bulkPorts?: [number, number]
+  /** Ways that gradients may take besides encrypted streams: the memory of one host, RDMA. @default all */
+  fabrics?: FabricChoice[]
   /** Look for peers on the local network. @default true */
   mdns?: boolean
   logger?: Logger

@@ -1,12 +1,12 @@
 import { basename, resolve } from 'node:path'
 import type { Command } from 'commander'
-import type { StartNodeOptions } from '../../actors/training/service-types.ts'
+import type { FabricChoice, StartNodeOptions } from '../../actors/training/service-types.ts'
 import { InvalidParametersError } from '../../common/index.ts'
 import type { Context, LocalNode } from '../context.ts'
 import { serveControl } from '../control/server.ts'
 import { interruptible } from '../interrupt.ts'
 import { flag, list, subcommand, text } from '../options.ts'
-import { integer, label, multiaddr, oneOf, portRange } from '../parse.ts'
+import { fabrics, integer, label, multiaddr, oneOf, portRange } from '../parse.ts'
 import { plain } from '../terminal/format.ts'
 import { type Level, nodeLogger } from '../terminal/logger.ts'
 
@@ -23,6 +23,7 @@ interface JoinFlags {
   dataRoot?: string[]
   stateDir?: string
   bulkPorts?: [number, number]
+  fabric?: FabricChoice[]
   mdns: boolean
   logLevel: Level
 }
@@ -41,6 +42,9 @@ export function joinCommand(context: Context): Command {
     .addOption(list('--data-root <dir>', 'folder that jobs may name paths in; may be repeated (default: any)', text))
     .option('--state-dir <dir>', "the node's folder (default: the first free one under the XDG state folder)")
     .addOption(flag('--bulk-ports <first-last>', 'ports that gradients may come in by', portRange))
+    .addOption(
+      flag('--fabric <names>', 'ways that gradients may take besides encrypted streams: shm, rdma, stream (default: all)', fabrics)
+    )
     .option('--no-mdns', 'do not look for peers on the local network')
     .addOption(flag('--log-level <level>', 'debug, info, warn or error', oneOf('debug', 'info', 'warn', 'error'), 'info'))
     .action(flags => join(context, flags))
@@ -91,6 +95,7 @@ function options(context: Context, flags: JoinFlags): StartNodeOptions {
     labels: flags.label,
     dataRoots: flags.dataRoot?.map(path),
     bulkPorts: flags.bulkPorts,
+    fabrics: flags.fabric,
     mdns: flags.mdns,
     logger: nodeLogger(context.output, flags.logLevel)
   }

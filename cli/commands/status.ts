@@ -28,8 +28,9 @@ export function statusLines(status: NodeStatus): string[] {
         short(member.peer) + (member.self ? ' (this node)' : ''),
         member.state,
         devices(member.devices),
-        member.fabrics.map(fabric => plain(fabric.kind === fabric.device ? fabric.kind : `${fabric.kind} ${fabric.device}`)).join(', ') ||
-          '-',
+        member.fabrics
+          .map(fabric => plain(fabric.kind === fabric.device || fabric.kind === 'shm' ? fabric.kind : `${fabric.kind} ${fabric.device}`))
+          .join(', ') || '-',
         Object.entries(member.labels)
           .map(([key, value]) => plain(`${key}=${value}`))
           .join(' ') || '-'
@@ -44,9 +45,12 @@ export function statusLines(status: NodeStatus): string[] {
       String(trainer.pid),
       plain(trainer.state),
       String(trainer.step),
+      Object.entries(trainer.channels ?? {})
+        .map(([kind, count]) => `${count} ${plain(kind)}`)
+        .join(', ') || '-',
       trainer.eventLoopDelay === undefined ? '-' : `${trainer.eventLoopDelay.p99.toFixed(1)} ms`
     ])
-    lines.push('', ...table(['TRAINER OF', 'SLOT', 'PROCESS', 'STATE', 'STEP', 'DELAY P99'], rows))
+    lines.push('', ...table(['TRAINER OF', 'SLOT', 'PROCESS', 'STATE', 'STEP', 'CHANNELS', 'DELAY P99'], rows))
   }
   if (status.jobs.length > 0) lines.push('', ...jobTable(status.jobs))
   return lines

@@ -22,8 +22,15 @@ export interface BulkStatistics {
 export interface BulkChannel {
   /** Peer id of the trainer at the other end. */
   readonly peer: string
+  /**
+   * By which way this side sends at present. A channel begins on a stream, goes over to a faster way where both sides have one, and
+   * falls back to the next when that fails: no transfer notices.
+   */
   readonly kind: 'stream' | 'shm' | 'rdma'
-  /** What protects the bytes on their way: a stream opens on Noise and goes over to TLS 1.3 where a lane could be made. */
+  /**
+   * What protects the bytes on their way: a stream opens on Noise and goes over to TLS 1.3 where a lane could be made; nothing within
+   * a host's memory or a fabric.
+   */
   readonly encryption: 'noise' | 'tls' | 'none'
   readonly statistics: Readonly<BulkStatistics>
 

@@ -15,6 +15,13 @@ interface Transfer {
   reject(error: Error): void
 }
 
+/** A chunk's frame, and what of which transfer it holds. */
+export interface Chunk {
+  readonly frame: Uint8Array
+  readonly handle: number
+  readonly offset: number
+}
+
 /** A region that the peer named and for which nothing was offered yet. */
 interface Grant {
   readonly id: string
@@ -92,8 +99,12 @@ export class Departures {
     return this.#ready.size > 0
   }
 
-  /** The next chunk as a frame of its own memory. */
-  nextChunk(): Uint8Array | undefined {
+  /**
+   * The next chunk as a frame.
+   *
+   * @param place - gives memory for a frame of so many bytes, or nothing when there is no room; memory of its own by default
+   */
+  nextChunk(place: (bytes: number) => Uint8Array | undefined = this.#frameOf): Chunk | undefined {
     for (const transfer of this.#ready) {
       if (transfer.from.length !== transfer.length) {
         this.#withdraw(transfer, new InvalidParametersError(`bulk: the buffer of transfer ${transfer.id} was detached or resized`))
@@ -101,14 +112,23 @@ export class Departures {
       }
       const { from, sent } = transfer
       const bytes = Math.min(CHUNK_BYTES, transfer.length - sent)
-      const frame = this.#frameOf(HEADER_BYTES + bytes)
+      const frame = place(HEADER_BYTES + bytes)
+      if (!frame) return undefined
       writeHeader(frame, FrameType.chunk, transfer.handle!, sent, bytes)
       copyBytes(from.subarray(sent, sent + bytes), frame, HEADER_BYTES)
       transfer.sent = sent + bytes
       if (transfer.sent === transfer.length) this.#ready.delete(transfer)
-      return frame
+      return { frame, handle: transfer.handle!, offset: sent }
     }
     return undefined
+  }
+
+  /** The chunk of `handle` at `offset` got lost: go on from there, if anybody still wants it. */
+  rewind(handle: number, offset: number): void {
+    const transfer = this.#byHandle.get(handle)
+    if (!transfer || offset > transfer.sent) return
+    transfer.sent = offset
+    this.#ready.add(transfer)
   }
 
   /** A chunk has left; its memory serves the next one. */
@@ -167,9 +187,8 @@ export class Departures {
     )
   }
 
-  #frameOf(bytes: number): Uint8Array {
-    return (bytes === HEADER_BYTES + CHUNK_BYTES && this.#spare.pop()) || Buffer.allocUnsafeSlow(bytes)
-  }
+  readonly #frameOf = (bytes: number): Uint8Array =>
+    (bytes === HEADER_BYTES + CHUNK_BYTES && this.#spare.pop()) || Buffer.allocUnsafeSlow(bytes)
 
   #start(transfer: Transfer, handle: number, length: number): void {
     if (length !== transfer.length) {

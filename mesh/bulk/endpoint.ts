@@ -1,6 +1,7 @@
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { AbortedError, GradmeshError, InvalidParametersError, MalformedError, UnreachableError, VersionError } from '../../common/index.ts'
+import { Boarding, type FastWay, type Travels } from './boarding.ts'
 import type { BulkChannel, BulkEndpoint } from './channel.ts'
 import { encodeFrame, FrameType, RefuseReason } from './frames.ts'
 import { greetingSink } from './greeting.ts'
@@ -29,6 +30,10 @@ export interface BulkEndpointOptions extends WireOptions {
   admitted?(connection: Connection): Promise<unknown>
   /** Move channels from their libp2p stream to a TLS 1.3 connection beside it, see `tls-lane.ts`. @default true */
   lanes?: boolean
+  /** Faster ways to try before the stream, see {@link fastWays}. @default none */
+  ways?: readonly FastWay[]
+  /** Told how the bytes to a peer travel from now on, and why not by a faster way that was tried. */
+  onTravel?(peer: string, kind: BulkChannel['kind'], reason?: Error): void
   /** First and last port on which lanes are taken; any free one by default. */
   ports?: readonly [number, number]
 }
@@ -123,7 +128,7 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
     for (const callback of [...this.#callbacks]) shield(() => callback(channel))
   }
 
-  decided(wire: Wire): void {
+  decided(peer: string, wire: Wire): void {
     this.#forget(wire)
     const lanes = this.#options.lanes !== false
     const ip = ipOf(this.#connections.get(wire)?.remoteAddr)
@@ -131,6 +136,9 @@ class StreamEndpoint implements BulkEndpoint, LinkContext {
       if (lanes && ip) connectLane(ip, offer).then(wire.receiveOver.bind(wire), () => {})
     }
     if (lanes) void this.#offerLane(wire)
+    const travels: Travels = (kind, reason) => this.#options.onTravel?.(peer, kind, reason)
+    const boarding = new Boarding({ wire, peer, first: this.self < peer, ways: this.#options.ways ?? [], travels })
+    wire.onEnd(() => boarding.end())
   }
 
   /** Each side offers a lane to send over, and the other fetches it; a direction in which that fails stays on the stream. */

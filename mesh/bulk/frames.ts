@@ -1,5 +1,5 @@
 import { MalformedError } from '../../common/index.ts'
-import { HEADER_BYTES, MAX_CHUNK_BYTES, MAX_ID_BYTES, MAX_MESSAGE_BYTES } from './limits.ts'
+import { HEADER_BYTES, MAX_CHUNK_BYTES, MAX_FIT_BYTES, MAX_ID_BYTES, MAX_MESSAGE_BYTES } from './limits.ts'
 
 /**
  * A frame is a header of 20 bytes, little endian, and a body:
@@ -40,7 +40,17 @@ export const FrameType = {
   /** Sender: a faster connection may be made, on which frames from here then come; the body says how. */
   offer: 13,
   /** Last frame on this connection: what follows comes over the offered one. */
-  moved: 14
+  moved: 14,
+  /** Once a side: which faster ways it has; the body says so. */
+  proposal: 15,
+  /** Attempt `handle` at such a way: what the other side must know to make it; the body. */
+  fit: 16,
+  /** This side can read what comes by the way of attempt `handle`. */
+  ready: 17,
+  /** What follows comes by the way of attempt `handle`. */
+  boarded: 18,
+  /** Attempt `handle` is over; `value` frames were taken from it, what the sender sent after those it sends again over the stream. */
+  left: 19
 } as const
 
 export const RefuseReason = {
@@ -122,6 +132,11 @@ export class FrameParser {
     this.#sink = sink
   }
 
+  /** Between two frames. */
+  get idle(): boolean {
+    return this.#headerBytes === 0
+  }
+
   /** Take no more bytes. May be called from within the sink. */
   stop(): void {
     this.#stopped = true
@@ -193,7 +208,8 @@ function largestBody(type: number): number | undefined {
   if (type === FrameType.chunk) return MAX_CHUNK_BYTES
   if (type === FrameType.message) return MAX_MESSAGE_BYTES
   if (type === FrameType.grant || type === FrameType.offer) return MAX_ID_BYTES
-  return type >= FrameType.hello && type <= FrameType.moved ? 0 : undefined
+  if (type === FrameType.proposal || type === FrameType.fit) return MAX_FIT_BYTES
+  return type >= FrameType.hello && type <= FrameType.left ? 0 : undefined
 }
 
 function readUint32(bytes: Uint8Array, at: number): number {

@@ -5,9 +5,9 @@
  * land; only then does the sender let its bytes go, so that nothing is held in between and nobody writes where it was not asked to.
  *
  * `stream` opens on a libp2p stream, encrypted by Noise, and goes over to a TLS 1.3 connection whose key was agreed there
- * (`tls-lane.ts`), or stays where none can be made. Other implementations of the same contract, over RDMA or the memory of one host,
- * stand beside it in this folder: they share `Landing` and `Departures`, which decide who may write what and where, and differ in how
- * a chunk moves.
+ * (`tls-lane.ts`), or stays where none can be made. Where both trainers have a faster way, `boarding.ts` finds it, and frames leave
+ * by a `Carrier` over it: `shm`, the memory of one host, or `rdma`. `Landing` and `Departures` decide who may write what and where,
+ * whichever way a frame came. When a carrier fails, the wire goes on over the next way from the first frame that was not taken.
  *
  * @example
  * const endpoint = createBulkEndpoint(host.libp2p, { admitted: host.admission })
@@ -18,6 +18,8 @@
  *   channel.send('g1/s0/rs/1', slice)
  * ])
  */
+export type { FastWay } from './boarding.ts'
 export type { BulkChannel, BulkEndpoint, BulkStatistics } from './channel.ts'
 export { type BulkEndpointOptions, createBulkEndpoint } from './endpoint.ts'
+export { type FabricChoice, fastWays } from './fast-ways.ts'
 export { BULK_PROTOCOL, MAX_ID_BYTES, MAX_MESSAGE_BYTES, MAX_REGIONS } from './limits.ts'

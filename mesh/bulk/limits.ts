@@ -1,7 +1,7 @@
 import { MAX_BULK_CHUNK } from '../../common/index.ts'
 
 /** Protocol id of the stream implementation. */
-export const BULK_PROTOCOL = '/gradmesh/bulk/1.0.0'
+export const BULK_PROTOCOL = '/gradmesh/bulk/1.1.0'
 
 /** Bytes of the fixed header every frame starts with. */
 export const HEADER_BYTES = 20
@@ -68,6 +68,18 @@ export const LANE_TIMEOUT = 15_000
 
 /** Buffers of one chunk that a channel keeps for the next ones. */
 export const SPARE_CHUNKS = 4
+
+/** Time in which two sides must have agreed on a faster way and tried it, ms; for each way. */
+export const FIT_TIMEOUT = 15_000
+
+/** Largest body of a frame that describes such a way. */
+export const MAX_FIT_BYTES = 4096
+
+/** Bytes of a ring of shared memory or of an RDMA landing, for each direction of a channel. */
+export const RING_BYTES = 2 * 1024 * 1024
+
+/** Bytes taken from a ring, or written to one, in one turn of the event loop: some hundred microseconds. */
+export const TURN_BYTES = 1024 * 1024
 
 /** Time `close()` waits for queued messages to leave, ms. */
 export const CLOSE_TIMEOUT = 1_000

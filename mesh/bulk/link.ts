@@ -1,8 +1,8 @@
 import { AbortedError, AdmissionError, FencedError, type GradmeshError, OverloadedError, UnreachableError } from '../../common/index.ts'
 import type { BulkChannel } from './channel.ts'
 import { encodeFrame, FrameType, RefuseReason } from './frames.ts'
-import { StreamChannel } from './stream-channel.ts'
 import type { Wire } from './wire.ts'
+import { WireChannel } from './wire-channel.ts'
 
 /** What a link needs of its endpoint. */
 export interface LinkContext {
@@ -17,8 +17,8 @@ export interface LinkContext {
   /** Open a stream of its own to `peer` and greet; the events come through `dialer`. */
   dial(peer: string, candidates: string[], attempt: number, signal: AbortSignal, dialer: Dialer): Promise<void>
   opened(channel: BulkChannel): void
-  /** `wire` became a channel. */
-  decided(wire: Wire): void
+  /** `wire` became the channel to `peer`. */
+  decided(peer: string, wire: Wire): void
   /** The link holds nothing any more. */
   empty(link: Link): void
 }
@@ -53,7 +53,7 @@ interface Parked {
 export class Link {
   readonly peer: string
   readonly #context: LinkContext
-  #channel: StreamChannel | undefined
+  #channel: WireChannel | undefined
   /** Attempts of the peer up to this one are void while the channel lives. */
   #voids = 0
   #latestAttempt = 0
@@ -65,7 +65,7 @@ export class Link {
     this.#context = context
   }
 
-  get channel(): StreamChannel | undefined {
+  get channel(): WireChannel | undefined {
     return this.#channel && !this.#channel.ended ? this.#channel : undefined
   }
 
@@ -203,10 +203,10 @@ export class Link {
     const dial = this.#dial
     const old = this.#channel
     this.#dial = undefined
-    const channel = new StreamChannel(this.peer, wire)
+    const channel = new WireChannel(this.peer, wire)
     this.#channel = channel
     this.#voids = voids
-    this.#context.decided(wire)
+    this.#context.decided(this.peer, wire)
     channel.onClose(() => {
       if (this.#channel === channel) this.#channel = undefined
       this.#tidy()

@@ -1,19 +1,18 @@
-import { type Clock, GradmeshError, MalformedError, OverloadedError, systemClock, UnreachableError } from '../../common/index.ts'
+import { GradmeshError, MalformedError, UnreachableError } from '../../common/index.ts'
+import type { Carrier, Sent } from './carrier.ts'
+import type { Chunk } from './departures.ts'
+import { FrameQueue } from './frame-queue.ts'
 import { encodeFrame, FrameParser, type FrameSink, FrameType } from './frames.ts'
-import {
-  CLOSE_TIMEOUT,
-  HEARTBEAT_INTERVAL,
-  MAX_QUEUED_CONTROL_BYTES,
-  MAX_QUEUED_MESSAGE_BYTES,
-  MAX_QUEUED_MESSAGES,
-  SILENCE_TIMEOUT
-} from './limits.ts'
+import { CLOSE_TIMEOUT, TURN_BYTES } from './limits.ts'
 import type { Pipe } from './pipe.ts'
+import { Pulse, type PulseOptions } from './pulse.ts'
 
 /** Where chunks come from: asked for one whenever the transport can take it. */
 export interface ChunkSource {
   readonly ready: boolean
-  nextChunk(): Uint8Array | undefined
+  nextChunk(place?: (bytes: number) => Uint8Array | undefined): Chunk | undefined
+  /** A chunk that had left got lost on its way. */
+  rewind(handle: number, offset: number): void
   /** A chunk's memory is free again. Not called for every one. */
   released(frame: Uint8Array): void
 }
@@ -23,16 +22,7 @@ export interface WireSink extends FrameSink {
   end(error?: Error): void
 }
 
-export interface WireOptions {
-  clock?: Clock
-  /** An idle wire sends a heartbeat this often, ms. @default 3000 */
-  heartbeatInterval?: number
-  /** A peer from which nothing came for so long is taken for gone, ms. @default 20000 */
-  silenceTimeout?: number
-}
-
-/** Small frames are joined to one write of about this size. */
-const BATCH_BYTES = 64 * 1024
+export type WireOptions = PulseOptions
 
 /**
  * Frames over a pipe. Control frames and messages go before chunks; a turn of the event loop sends one batch of the former and one
@@ -45,55 +35,56 @@ export class Wire {
   source: ChunkSource | undefined
   /** Whom to tell of the offer of a lane, once; an offer without it is hostile. */
   onOffer: ((offer: Uint8Array) => void) | undefined
-  bytesSent = 0
-  bytesReceived = 0
+  /** Who takes the frames by which both sides agree on a faster way; without, they are hostile. */
+  onFit: ((type: number, handle: number, value: number, body: Uint8Array) => void) | undefined
 
   readonly #peer: string
-  readonly #clock: Clock
-  readonly #heartbeatInterval: number
-  readonly #silenceTimeout: number
+  readonly #pulse: Pulse
   readonly #parser: FrameParser
+  #bytesSent = 0
+  #bytesReceived = 0
   readonly #first: Pipe
   /** The pipes that replaced the first one, one for each direction. */
   #outLane: Pipe | undefined
   #inLane: Pipe | undefined
-  /** Where frames go. */
+  /** Where frames go, unless a carrier takes them. */
   #output: Pipe
-  /** Where frames come from. */
+  /** Where frames come from, and what a carrier does not carry. */
   #input: Pipe
+  /** A faster way beside the stream. */
+  #carrier: Carrier | undefined
+  readonly #carried: FrameParser
+  /** Frames leave by the stream, by the carrier, or wait until it is known what got lost. */
+  #leaving: 'stream' | 'carrier' | 'held' = 'stream'
   /** The peer has said that what follows comes over the lane. */
   #inputMoved = false
-  #control: Uint8Array[] = []
-  #controlBytes = 0
-  #messages: Uint8Array[] = []
-  #messageBytes = 0
+  readonly #queue: FrameQueue
   #microtaskPending = false
   #immediatePending = false
-  #heard: number
-  #spoke: number
-  #cancelTimer: () => void = () => {}
   #paused = false
   #ended = false
   #closing = false
   #onIdle: (() => void) | undefined
-  #onEnded: ((error?: Error) => void) | undefined
+  readonly #onEnded: ((error?: Error) => void)[] = []
 
   constructor(peer: string, pipe: Pipe, sink: WireSink, options: WireOptions = {}) {
     this.#peer = peer
     this.#first = this.#output = this.#input = pipe
     this.sink = sink
-    this.#clock = options.clock ?? systemClock
-    this.#heartbeatInterval = options.heartbeatInterval ?? HEARTBEAT_INTERVAL
-    this.#silenceTimeout = options.silenceTimeout ?? SILENCE_TIMEOUT
-    this.#heard = this.#spoke = this.#clock.now()
-    this.#parser = new FrameParser({
-      frame: (type, handle, value, body) => this.#onFrame(type, handle, value, body),
-      chunkStart: (handle, offset, length) => this.sink.chunkStart(handle, offset, length),
-      chunkBytes: piece => this.sink.chunkBytes(piece),
-      chunkEnd: () => this.sink.chunkEnd()
+    this.#pulse = new Pulse(options, {
+      standing: () => this.#paused,
+      beat: () => this.aside(encodeFrame(FrameType.heartbeat)),
+      silent: silence => this.fail(new UnreachableError(lost(peer, `nothing came for ${Math.round(silence / 1000)} s`)))
     })
+    this.#queue = new FrameQueue(peer)
+    const chunks = {
+      chunkStart: (handle: number, offset: number, length: number) => this.sink.chunkStart(handle, offset, length),
+      chunkBytes: (piece: Uint8Array) => this.sink.chunkBytes(piece),
+      chunkEnd: () => this.sink.chunkEnd()
+    }
+    this.#parser = new FrameParser({ ...chunks, frame: (type, handle, value, body) => this.#onFrame(type, handle, value, body) })
+    this.#carried = new FrameParser({ ...chunks, frame: (type, handle, value, body) => this.sink.frame(type, handle, value, body) })
     this.#start(pipe)
-    this.#armTimer()
   }
 
   get ended(): boolean {
@@ -105,9 +96,23 @@ export class Wire {
     return this.#output !== this.#first && this.#input !== this.#first
   }
 
-  /** Call `callback` once when the wire has ended, after its sink was told. */
+  /** Bytes handed to the stream or a carrier. */
+  get bytesSent(): number {
+    return this.#bytesSent + (this.#carrier?.bytesSent ?? 0)
+  }
+
+  get bytesReceived(): number {
+    return this.#bytesReceived + (this.#carrier?.bytesReceived ?? 0)
+  }
+
+  /** By which faster way frames leave. */
+  get carrier(): 'rdma' | 'shm' | undefined {
+    return this.#leaving === 'carrier' ? this.#carrier?.kind : undefined
+  }
+
+  /** Call `callback` when the wire has ended, after its sink was told. */
   onEnd(callback: (error?: Error) => void): void {
-    this.#onEnded = callback
+    this.#onEnded.push(callback)
   }
 
   /**
@@ -118,7 +123,7 @@ export class Wire {
       lane.abort(new Error('not wanted any more'))
       return
     }
-    this.#write(encodeFrame(FrameType.moved))
+    this.aside(encodeFrame(FrameType.moved))
     this.#outLane = this.#output = lane
     this.#start(lane)
     // nothing comes, but the end is seen only by who reads
@@ -141,10 +146,10 @@ export class Wire {
   /** Queue a control frame. */
   control(frame: Uint8Array): void {
     if (this.#ended || this.#closing) return
-    this.#control.push(frame)
-    this.#controlBytes += frame.length
-    if (this.#controlBytes > MAX_QUEUED_CONTROL_BYTES) {
-      this.fail(new OverloadedError(`bulk: ${this.#peer} does not read; ${this.#controlBytes} bytes of answers to it wait`))
+    try {
+      this.#queue.control(frame)
+    } catch (error) {
+      this.fail(error as Error)
       return
     }
     this.wake()
@@ -152,12 +157,48 @@ export class Wire {
 
   /** @throws OverloadedError when the queue is full */
   message(frame: Uint8Array): void {
-    const bytes = this.#messageBytes + frame.length
-    if (this.#messages.length >= MAX_QUEUED_MESSAGES || bytes > MAX_QUEUED_MESSAGE_BYTES) {
-      throw new OverloadedError(`bulk: ${this.#messages.length} messages (${this.#messageBytes} bytes) to ${this.#peer} wait; slow down`)
-    }
-    this.#messages.push(frame)
-    this.#messageBytes = bytes
+    this.#queue.message(frame)
+    this.wake()
+  }
+
+  /** Send a frame over the stream at once, whatever waits. */
+  aside(frame: Uint8Array): void {
+    if (!this.#ended) this.#write(frame)
+  }
+
+  /** Have a carrier beside the stream, or none any more. */
+  carry(carrier: Carrier | undefined): void {
+    this.#bytesSent += this.#carrier?.bytesSent ?? 0
+    this.#bytesReceived += this.#carrier?.bytesReceived ?? 0
+    this.#carrier = carrier
+    if (this.#paused) carrier?.pause()
+  }
+
+  /** A frame came by the carrier. */
+  carried(frame: Uint8Array): void {
+    if (this.#ended) return
+    this.#pulse.heard()
+    this.#carried.push(frame)
+    if (!this.#carried.idle && !this.#ended) throw new MalformedError(`bulk: ${this.#peer} sent part of a frame, or more than one, as one`)
+  }
+
+  /** Send by the carrier from the next frame on. */
+  board(): void {
+    this.#leaving = 'carrier'
+    this.wake()
+  }
+
+  /** Send nothing until `unboard`. */
+  hold(): void {
+    this.#leaving = 'held'
+  }
+
+  /** Send over the stream again, and first of all what the carrier lost. */
+  unboard(lost: Sent[]): void {
+    this.#leaving = 'stream'
+    this.#queue.first(lost.flatMap(({ frame }) => frame ?? []))
+    // the first chunk lost of a transfer comes last, and is where it goes on
+    for (const { frame, handle, offset } of lost.toReversed()) if (!frame) this.source?.rewind(handle, offset)
     this.wake()
   }
 
@@ -174,12 +215,14 @@ export class Wire {
   pause(): void {
     this.#paused = true
     this.#input.pause()
+    this.#carrier?.pause()
   }
 
   resume(): void {
     this.#paused = false
-    this.#heard = this.#clock.now()
+    this.#pulse.heard()
     this.#input.resume()
+    this.#carrier?.resume()
   }
 
   /** Send what is queued, chunks excepted, then close. Waits a bounded time. */
@@ -221,8 +264,8 @@ export class Wire {
 
   #onData(piece: Uint8Array, from: Pipe): void {
     if (this.#ended) return
-    this.bytesReceived += piece.length
-    this.#heard = this.#clock.now()
+    this.#bytesReceived += piece.length
+    this.#pulse.heard()
     try {
       if (from !== this.#input || (from === this.#first && this.#inputMoved)) {
         throw new MalformedError(`bulk: ${this.#peer} sent more over a connection that it had left`)
@@ -244,6 +287,9 @@ export class Wire {
       this.onOffer = undefined
       if (!onOffer) throw new MalformedError(`bulk: ${this.#peer} offered a lane that it was not asked for`)
       onOffer(body)
+    } else if (type >= FrameType.proposal) {
+      if (!this.onFit) throw new MalformedError(`bulk: ${this.#peer} proposed a faster way before the channel was accepted`)
+      this.onFit(type, handle, value, body)
     } else {
       this.sink.frame(type, handle, value, body)
     }
@@ -277,38 +323,69 @@ export class Wire {
     if (this.#ended) return
     this.#ended = true
     this.#parser.stop()
-    this.#cancelTimer()
-    this.#control = []
-    this.#messages = []
+    this.#carried.stop()
+    this.#pulse.stop()
+    this.#queue.clear()
     this.#onIdle?.()
     this.sink.end(error)
-    this.#onEnded?.(error)
+    for (const callback of this.#onEnded) callback(error)
   }
 
   #pump(): void {
-    if (this.#ended || !this.#output.writable) return
-    const batch = this.#takeBatch()
+    if (this.#ended || this.#leaving === 'held') return
+    if (this.#leaving === 'carrier') {
+      this.#pumpCarrier(this.#carrier!)
+      return
+    }
+    if (!this.#output.writable) return
+    const batch = this.#queue.batch()
     if (batch) this.#write(batch)
     if (!this.#immediatePending && this.source?.ready && this.#output.writable) {
       const chunk = this.source.nextChunk()
-      if (chunk) this.#write(chunk, this.#released)
+      if (chunk) this.#write(chunk.frame, this.#released)
     }
-    const more = this.#control.length > 0 || this.#messages.length > 0 || this.source?.ready
-    if (more && !this.#immediatePending) {
-      this.#immediatePending = true
-      setImmediate(() => {
-        this.#immediatePending = false
-        this.#pump()
-      })
+    if (!this.#queue.empty || this.source?.ready) this.#pumpSoon()
+    else this.#onIdle?.()
+  }
+
+  /** A carrier takes more in a turn than a stream: nothing is encrypted. */
+  #pumpCarrier(carrier: Carrier): void {
+    const start = carrier.bytesSent
+    let room = true
+    this.#queue.drain(frame => {
+      room = carrier.write(frame)
+      return room
+    })
+    const { source } = this
+    const write = (place: (bytes: number) => Uint8Array | undefined) => source?.nextChunk(place)
+    while (room && source?.ready && carrier.bytesSent - start < TURN_BYTES) {
+      room = carrier.writeChunk(write)
+      // the other side copies this one while the next is written
+      carrier.flush()
     }
-    if (!more) this.#onIdle?.()
+    carrier.flush()
+    if (this.#ended || this.#leaving !== 'carrier') return
+    if (room && source?.ready) this.#pumpSoon()
+    else if (this.#closing) {
+      carrier.watch()
+      if (carrier.underway === 0 && this.#queue.empty) this.#onIdle?.()
+    }
+  }
+
+  #pumpSoon(): void {
+    if (this.#immediatePending) return
+    this.#immediatePending = true
+    setImmediate(() => {
+      this.#immediatePending = false
+      this.#pump()
+    })
   }
 
   readonly #released = (chunk: Uint8Array) => this.source?.released(chunk)
 
   #write(bytes: Uint8Array, released?: (bytes: Uint8Array) => void): void {
-    this.bytesSent += bytes.length
-    this.#spoke = this.#clock.now()
+    this.#bytesSent += bytes.length
+    this.#pulse.spoke()
     try {
       this.#output.write(bytes, released)
     } catch (error) {
@@ -316,51 +393,8 @@ export class Wire {
       this.#onPipeEnd(error as Error, this.#output)
     }
   }
-
-  /** Control frames, then messages, joined. */
-  #takeBatch(): Uint8Array | undefined {
-    if (this.#control.length === 0 && this.#messages.length === 0) return undefined
-    const taken: Uint8Array[] = []
-    let bytes = takeUpTo(this.#control, taken, 0)
-    this.#controlBytes -= bytes
-    if (this.#control.length === 0) {
-      const before = bytes
-      bytes = takeUpTo(this.#messages, taken, bytes)
-      this.#messageBytes -= bytes - before
-    }
-    return taken.length === 1 ? taken[0] : Buffer.concat(taken, bytes)
-  }
-
-  #armTimer(): void {
-    const armed = this.#clock.now()
-    this.#cancelTimer = this.#clock.setTimer(this.#heartbeatInterval, () => {
-      if (this.#ended) return
-      const now = this.#clock.now()
-      // a late timer says that this process stood still, not that the peer was silent
-      if (this.#paused || now - armed > 2 * this.#heartbeatInterval) this.#heard = now
-      if (now - this.#heard > this.#silenceTimeout) {
-        this.fail(new UnreachableError(lost(this.#peer, `nothing came for ${Math.round((now - this.#heard) / 1000)} s`)))
-        return
-      }
-      if (now - this.#spoke >= this.#heartbeatInterval) this.control(encodeFrame(FrameType.heartbeat))
-      this.#armTimer()
-    })
-  }
 }
 
 function lost(peer: string, why: string): string {
   return `bulk: the channel to ${peer} broke: ${why}; connect again or leave the peer out`
-}
-
-/** Move frames from `queue` to `taken` until a batch is full. @returns the bytes of the batch */
-function takeUpTo(queue: Uint8Array[], taken: Uint8Array[], bytes: number): number {
-  let count = 0
-  let sum = bytes
-  while (count < queue.length && (sum === 0 || sum + queue[count].length <= BATCH_BYTES + 1024)) {
-    sum += queue[count].length
-    taken.push(queue[count])
-    count++
-  }
-  queue.splice(0, count)
-  return sum
 }

@@ -1,16 +1,23 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { shmProblem } from '../../native/index.ts'
+import { hostIdentity } from '../host-identity.ts'
 import type { Fabric } from './types.ts'
 
 const MAX_DEVICES = 256
 
 /**
  * The RDMA fabrics of this machine that are up, by the kernel's infiniband class: link layer InfiniBand is InfiniBand, Ethernet is
- * RoCE. Always ends with TCP, which every machine has.
+ * RoCE. Then the host's memory where processes can share it, by which others tell who is on the same host, and TCP, which every
+ * machine has.
  *
  * @param root - the class's folder; another one in tests
+ * @param host - stands for the host, when its processes can share memory
  */
-export async function findFabrics(root = '/sys/class/infiniband'): Promise<Fabric[]> {
+export async function findFabrics(
+  root = '/sys/class/infiniband',
+  host = shmProblem === undefined ? hostIdentity() : undefined
+): Promise<Fabric[]> {
   const fabrics: Fabric[] = []
   for (const device of (await list(root)).slice(0, MAX_DEVICES)) {
     const ports = join(root, device, 'ports')
@@ -27,6 +34,7 @@ export async function findFabrics(root = '/sys/class/infiniband'): Promise<Fabri
       })
     }
   }
+  if (host !== undefined) fabrics.push({ kind: 'shm', device: host })
   return [...fabrics, { kind: 'tcp', device: 'tcp' }]
 }
 

@@ -94,8 +94,8 @@ t.test('status shows members, devices, trainers and jobs', async t => {
     '…akeFakeA (this node)  alive  2 × cpu Processor 8.0 GB (cpu)  tcp eth0  room=attic',
     '…akeFakeB              alive  2 × cpu Processor 8.0 GB (cpu)  tcp eth0  -',
     '',
-    'TRAINER OF  SLOT   PROCESS  STATE    STEP  DELAY P99',
-    'job-1       cpu-0  4242     running  17    3.3 ms',
+    'TRAINER OF  SLOT   PROCESS  STATE    STEP  CHANNELS  DELAY P99',
+    'job-1       cpu-0  4242     running  17    1 shm     3.3 ms',
     '',
     'JOB    NAME             STATE    EPOCH  STEP  LOSS    ACCURACY  SAMPLES/S  TRAINERS',
     'job-1  lenet on digits  running  1/3    17    0.5000  97.31 %   2,345      1'

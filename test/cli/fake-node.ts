@@ -81,7 +81,17 @@ export class FakeNode implements LocalNode {
       members: [member('12D3KooWFakeFakeA', true), member('12D3KooWFakeFakeB', false)],
       devices: [device],
       fabrics,
-      trainers: [{ job: 'job-1', slot: 'cpu-0', pid: 4242, state: 'running', step: 17, eventLoopDelay: { p50: 1, p99: 3.25, max: 9 } }],
+      trainers: [
+        {
+          job: 'job-1',
+          slot: 'cpu-0',
+          pid: 4242,
+          state: 'running',
+          step: 17,
+          channels: { shm: 1 },
+          eventLoopDelay: { p50: 1, p99: 3.25, max: 9 }
+        }
+      ],
       eventLoopDelay: { p50: 1.04, p99: 2.5, max: 11 },
       jobs: await this.jobs()
     }

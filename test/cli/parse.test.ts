@@ -1,5 +1,5 @@
 import t from 'tap'
-import { duration, integer, label, multiaddr, number, oneOf, portRange } from '../../cli/parse.ts'
+import { duration, fabrics, integer, label, multiaddr, number, oneOf, portRange } from '../../cli/parse.ts'
 
 const wrong = { name: 'InvalidParametersError', exitCode: 2 }
 
@@ -33,6 +33,9 @@ t.test('choices, times, labels, ports and addresses', async t => {
   for (const text of ['rack', '=3', 'a b=c']) t.throws(() => label('--label', text, {}), wrong)
   t.same(portRange('--bulk-ports', '4100-4199'), [4100, 4199])
   t.same(portRange('--bulk-ports', '4100'), [4100, 4100])
+  t.same(fabrics('--fabric', 'rdma, shm'), ['shm', 'rdma', 'stream'])
+  t.same(fabrics('--fabric', 'stream'), ['stream'])
+  for (const text of ['', 'infiniband', 'shm;rdma']) t.throws(() => fabrics('--fabric', text), /takes one or more of shm, rdma, stream/)
   for (const text of ['0-1', '5-4', '1-70000', 'x']) t.throws(() => portRange('--bulk-ports', text), wrong)
   t.equal(multiaddr('--peer', '/ip4/192.0.2.1/tcp/4001'), '/ip4/192.0.2.1/tcp/4001')
   for (const text of ['192.0.2.1:4001', '/', '/ip4', '/ip4/1.2.3.4/tcp/1\n']) t.throws(() => multiaddr('--peer', text), wrong)

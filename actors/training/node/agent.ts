@@ -10,6 +10,7 @@ import { evaluatorOf } from '../job/group.ts'
 import { JobActor } from '../job/job-actor.ts'
 import type { Slot } from '../job/job-core.ts'
 import { type GroupRecord, groupRecord, type JobRecord, jobRecord, parseGenerationKey, voterReport } from '../job/records.ts'
+import type { FabricChoice } from '../service-types.ts'
 import { Trainer, type TrainerNotice } from '../trainer/definition.ts'
 import { jobActor, nodeActor } from './behaviours.ts'
 import { Files } from './file-exchange.ts'
@@ -28,6 +29,7 @@ export interface AgentInit {
   stateDir: string
   dataRoots?: string[]
   bulkPorts?: [number, number]
+  fabrics?: FabricChoice[]
   bulkListen(): string[]
 }
 

@@ -4,6 +4,7 @@ import type { Runtime } from '../../runtime/index.ts'
 import { Job } from '../actors.ts'
 import { slotName } from '../job/job-core.ts'
 import { jobRecord, type VoterReport } from '../job/records.ts'
+import type { FabricChoice } from '../service-types.ts'
 import { type FrozenState, Trainer } from '../trainer/definition.ts'
 import type { Files } from './file-exchange.ts'
 import type { LocalJob } from './local-job.ts'
@@ -17,6 +18,7 @@ export interface LocalTrainersInit {
   files: Files
   dataRoots?: string[]
   bulkPorts?: [number, number]
+  fabrics?: FabricChoice[]
   bulkListen(): string[]
 }
 
@@ -48,7 +50,7 @@ export class LocalTrainers {
    * @throws OverloadedError when the device is held, NotFoundError when there is none or the job is over
    */
   async start(job: LocalJob, slot: string, device: string): Promise<void> {
-    const { mesh, runtime, dataRoots, bulkPorts, files } = this.#init
+    const { mesh, runtime, dataRoots, bulkPorts, fabrics, files } = this.#init
     const id = job.record.job
     if (job.trainers.has(slot)) return
     const found = mesh.capabilities(mesh.peer)?.devices.find(d => d.id === device)
@@ -73,6 +75,7 @@ export class LocalTrainers {
           listen: this.#init.bulkListen(),
           ...(dataRoots === undefined ? {} : { dataRoots }),
           ...(bulkPorts === undefined ? {} : { bulkPorts }),
+          ...(fabrics === undefined ? {} : { fabrics }),
           ...(resume === undefined ? {} : { resume })
         },
         {

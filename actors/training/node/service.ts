@@ -292,7 +292,13 @@ export class Service implements NodeService {
         if (!host.ready) return status
         try {
           const state = (await host.call('status', null, this.#init.mesh.peer, { deadline: 1000 })) as TrainerState
-          return { ...status, state: state.phase, step: state.progress.step, eventLoopDelay: state.eventLoopDelay }
+          return {
+            ...status,
+            state: state.phase,
+            step: state.progress.step,
+            channels: state.channels,
+            eventLoopDelay: state.eventLoopDelay
+          }
         } catch {
           return status
         }

@@ -127,6 +127,7 @@ function prepare(mesh: Mesh, state: State, logger: Logger, options: StartNodeOpt
     stateDir: state.directory,
     bulkListen: bulkAddresses(mesh, options.bulkPorts),
     ...(options.bulkPorts === undefined ? {} : { bulkPorts: options.bulkPorts }),
+    ...(options.fabrics === undefined ? {} : { fabrics: options.fabrics }),
     ...(options.dataRoots === undefined ? {} : { dataRoots: options.dataRoots })
   })
   agent.start()

@@ -1,6 +1,6 @@
 import { moduleUrl, processActor } from '../../runtime/index.ts'
 import type { Progress } from '../job/records.ts'
-import type { EventLoopDelay, JobEvent } from '../service-types.ts'
+import type { EventLoopDelay, FabricChoice, JobEvent } from '../service-types.ts'
 
 /** What a node hands to the process of a trainer. Plain data: it crosses a process channel. */
 export interface TrainerInit {
@@ -17,6 +17,8 @@ export interface TrainerInit {
   listen: string[]
   /** First and last port that bulk bytes may come in by. */
   bulkPorts?: [number, number]
+  /** Ways that bulk bytes may take besides streams; all when absent. */
+  fabrics?: FabricChoice[]
   /** Checkpoint files to begin from, paths on this node. */
   resume?: { state: string; manifest: string }
 }
@@ -37,6 +39,8 @@ export interface TrainerState {
   phase: string
   generation: number
   progress: Progress
+  /** How many channels travel by which way. */
+  channels: Record<string, number>
   eventLoopDelay: EventLoopDelay
 }
 

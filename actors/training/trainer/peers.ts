@@ -15,6 +15,8 @@ export class Peers {
   readonly #endpoint: BulkEndpoint
   readonly #logger: Logger
   readonly #onMessage: (from: string, message: TrainerMessage) => void
+  /** Peers with a channel. */
+  readonly #open = new Set<string>()
   readonly #onChange: (peer: string, connected: boolean) => void
 
   constructor(init: {
@@ -35,6 +37,16 @@ export class Peers {
 
   channel(peer: string): BulkChannel | undefined {
     return this.#endpoint.channel(peer)
+  }
+
+  /** How many open channels travel by which way. */
+  ways(): Record<string, number> {
+    const ways: Record<string, number> = {}
+    for (const peer of this.#open) {
+      const kind = this.channel(peer)?.kind
+      if (kind !== undefined) ways[kind] = (ways[kind] ?? 0) + 1
+    }
+    return ways
   }
 
   /** Who may connect from now on. */
@@ -83,7 +95,11 @@ export class Peers {
         void channel.close()
       }
     })
-    channel.onClose(() => this.#onChange(channel.peer, false))
+    this.#open.add(channel.peer)
+    channel.onClose(() => {
+      if (this.channel(channel.peer) === undefined) this.#open.delete(channel.peer)
+      this.#onChange(channel.peer, false)
+    })
     this.#onChange(channel.peer, true)
   }
 }

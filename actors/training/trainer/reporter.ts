@@ -29,6 +29,7 @@ export class Reporter {
   readonly #run: TrainingRun
   readonly #evaluator: Handle<EvaluatorCalls>
   readonly #self: string
+  readonly #channels: () => Record<string, number>
   readonly #send: (notice: TrainerNotice) => Promise<unknown>
   readonly #initial: (checkpoint?: string) => Promise<void>
   readonly #logger: Logger
@@ -42,6 +43,8 @@ export class Reporter {
     run: TrainingRun
     evaluator: Handle<EvaluatorCalls>
     self: string
+    /** How many channels travel by which way. */
+    channels(): Record<string, number>
     send(notice: TrainerNotice): Promise<unknown>
     /** Brings the run to the state its job begins with, or that of a checkpoint it wrote. */
     initial(checkpoint?: string): Promise<void>
@@ -50,6 +53,7 @@ export class Reporter {
     this.#run = init.run
     this.#evaluator = init.evaluator
     this.#self = init.self
+    this.#channels = init.channels
     this.#send = init.send
     this.#initial = init.initial
     this.#logger = init.logger
@@ -85,6 +89,7 @@ export class Reporter {
       samplesPerSecond: (w.trained / elapsed) * 1000,
       ...(step.staleness === undefined ? {} : { staleness: step.staleness }),
       bytesSent: step.bytesSent,
+      channels: this.#channels(),
       computeMs: w.computeMs / w.steps,
       exchangeMs: w.exchangeMs / w.steps,
       time: Date.now()

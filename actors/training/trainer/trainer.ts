@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createRng, FencedError, GradmeshError, type Logger, MalformedError, pause, systemClock } from '../../../common/index.ts'
-import { type BulkEndpoint, createBulkEndpoint } from '../../../mesh/bulk/index.ts'
+import { type BulkEndpoint, createBulkEndpoint, fastWays } from '../../../mesh/bulk/index.ts'
 import { createHost, createIdentity, type Host, savedAuthority } from '../../../mesh/index.ts'
 import { type Handle, host, type ProcessContext } from '../../runtime/index.ts'
 import { Job, Node } from '../actors.ts'
@@ -79,6 +79,11 @@ export class Trainer {
       host,
       createBulkEndpoint(host.libp2p, {
         admitted: connection => host.admission(connection),
+        ways: fastWays(context.argument.fabrics, logger),
+        onTravel: (peer, kind, reason) => {
+          if (reason === undefined) logger.info(`exchanges with ${peer} by ${kind}`)
+          else logger.warn(`no longer tries this way to ${peer}: ${reason.message}`)
+        },
         ...(context.argument.bulkPorts === undefined ? {} : { ports: context.argument.bulkPorts })
       })
     )
@@ -133,6 +138,7 @@ export class Trainer {
       phase: this.#phase,
       generation: this.#group?.record.generation ?? 0,
       progress: this.#progress(),
+      channels: this.#peers?.ways() ?? {},
       eventLoopDelay: { p50: ms(this.#delay.percentile(50)), p99: ms(this.#delay.percentile(99)), max: ms(this.#delay.max) }
     }
   }
@@ -158,6 +164,7 @@ export class Trainer {
       evaluator: host(evaluatorOn(run), this.#record.job, this.#self, this.#logger),
       self: this.#self,
       logger: this.#logger,
+      channels: () => this.#peers?.ways() ?? {},
       send: notice => this.#notice(notice),
       initial: checkpoint => this.#initial(run, checkpoint)
     })

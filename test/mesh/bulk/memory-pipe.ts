@@ -2,8 +2,8 @@ import type { Rng } from '../../../common/index.ts'
 import { encodeFrame, FrameParser, type FrameSink, FrameType, writeHeader } from '../../../mesh/bulk/frames.ts'
 import { HEADER_BYTES } from '../../../mesh/bulk/limits.ts'
 import type { Pipe, PipeEvents } from '../../../mesh/bulk/pipe.ts'
-import { StreamChannel } from '../../../mesh/bulk/stream-channel.ts'
 import { Wire, type WireOptions } from '../../../mesh/bulk/wire.ts'
+import { WireChannel } from '../../../mesh/bulk/wire-channel.ts'
 
 /** Bytes under way in one direction. */
 const CAPACITY = 1_000_000
@@ -131,8 +131,8 @@ export function channelPair(rng?: Rng, options?: WireOptions) {
   const [leftPipe, rightPipe] = pipePair(rng)
   const leftWire = new Wire('right', leftPipe, nobody, options)
   const rightWire = new Wire('left', rightPipe, nobody, options)
-  const left = new StreamChannel('right', leftWire)
-  const right = new StreamChannel('left', rightWire)
+  const left = new WireChannel('right', leftWire)
+  const right = new WireChannel('left', rightWire)
   /** Give both ends a lane for each direction, in the order of `steps`. */
   const move = async (steps: Step[]) => {
     const [leftOut, rightIn] = pipePair(rng)
@@ -153,7 +153,7 @@ export function channelPair(rng?: Rng, options?: WireOptions) {
 export function hostilePair(options?: WireOptions) {
   const [pipe, hostile] = pipePair()
   const wire = new Wire('mallory', pipe, nobody, options)
-  const channel = new StreamChannel('mallory', wire)
+  const channel = new WireChannel('mallory', wire)
   const seen: { type: number; handle: number; value: number; body: string }[] = []
   const sink: FrameSink = {
     frame: (type, handle, value, body) => seen.push({ type, handle, value, body: Buffer.from(body).toString() }),

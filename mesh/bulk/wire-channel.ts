@@ -7,10 +7,9 @@ import { MAX_MESSAGE_BYTES, MAX_QUEUED_MESSAGE_BYTES, MAX_QUEUED_MESSAGES } from
 import { shield } from './shield.ts'
 import type { Wire, WireSink } from './wire.ts'
 
-/** The `stream` implementation of BulkChannel: frames over an encrypted stream. Takes over an accepted wire. */
-export class StreamChannel implements BulkChannel, WireSink {
+/** The implementation of BulkChannel: frames over a wire, by whichever way it sends them. Takes over an accepted wire. */
+export class WireChannel implements BulkChannel, WireSink {
   readonly peer: string
-  readonly kind = 'stream'
   readonly #wire: Wire
   readonly #landing: Landing
   readonly #departures: Departures
@@ -46,7 +45,12 @@ export class StreamChannel implements BulkChannel, WireSink {
     }
   }
 
-  get encryption(): 'noise' | 'tls' {
+  get kind(): 'rdma' | 'shm' | 'stream' {
+    return this.#wire.carrier ?? 'stream'
+  }
+
+  get encryption(): 'noise' | 'tls' | 'none' {
+    if (this.#wire.carrier) return 'none'
     return this.#wire.moved ? 'tls' : 'noise'
   }
 
