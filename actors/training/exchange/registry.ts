@@ -1,10 +1,14 @@
 import { InvalidParametersError } from '../../../common/index.ts'
+import { adPsgd } from './ad-psgd.ts'
 import { allreduce } from './allreduce.ts'
 import { bmuf } from './bmuf.ts'
+import { dPsgd } from './d-psgd.ts'
 import { diloco } from './diloco.ts'
 import { gosgd } from './gosgd.ts'
 import { gossip } from './gossip.ts'
 import { localSgd } from './local-sgd.ts'
+import { moshpit } from './moshpit.ts'
+import { noloco } from './noloco.ts'
 import { osgp } from './osgp.ts'
 import { sgp } from './sgp.ts'
 import { slowmo } from './slowmo.ts'
@@ -12,7 +16,7 @@ import type { ExchangeStrategy } from './strategy.ts'
 
 /** Every strategy by name. A new one is one file and one line here. */
 export const strategies: ReadonlyMap<string, ExchangeStrategy<any>> = new Map<string, ExchangeStrategy<any>>(
-  [allreduce, localSgd, bmuf, slowmo, diloco, gossip, gosgd, sgp, osgp].map(s => [s.name, s])
+  [allreduce, localSgd, bmuf, slowmo, diloco, gossip, gosgd, sgp, osgp, adPsgd, dPsgd, moshpit, noloco].map(s => [s.name, s])
 )
 
 /**
