@@ -8,7 +8,7 @@ export interface BatchBuffers {
   labels: Int32Array
 }
 
-/** The samples at positions `start` … `end` − 1 of an order; `data` is n·c·h·w floats, `labels` n classes, n = end − start. */
+/** The samples at positions `start` … `end` − 1 of an order; `data` is n·c·h·w floats, `labels` n classes (n·positions of a text), n = end − start. */
 export interface Batch extends BatchBuffers {
   start: number
   end: number
@@ -33,9 +33,12 @@ export interface BatchReader {
 /** Buffers kept for reuse: one in use by the worker, one read ahead. */
 const MAX_SPARE = 2
 
-/** @param shape - of one sample, `[c, h, w]` */
-export function createBatchReader(split: Split, shape: number[]): BatchReader {
-  return new Reader(split, sampleSize(shape))
+/**
+ * @param shape - of one sample, `[c, h, w]`
+ * @param positions - labels of one sample
+ */
+export function createBatchReader(split: Split, shape: number[], positions = 1): BatchReader {
+  return new Reader(split, sampleSize(shape), positions)
 }
 
 interface Ahead {
@@ -50,12 +53,14 @@ interface Ahead {
 class Reader implements BatchReader {
   readonly #split: Split
   readonly #size: number
+  readonly #positions: number
   readonly #spare: BatchBuffers[] = []
   #ahead: Ahead | undefined
 
-  constructor(split: Split, size: number) {
+  constructor(split: Split, size: number, positions: number) {
     this.#split = split
     this.#size = size
+    this.#positions = positions
   }
 
   read(order: Uint32Array, start: number, end: number, into?: BatchBuffers): Batch {
@@ -100,12 +105,12 @@ class Reader implements BatchReader {
     const n = end - start
     const { data, labels } = into ?? this.#buffers(n)
     this.#split.read(order.subarray(start, end), data, labels)
-    return { start, end, data: data.subarray(0, n * this.#size), labels: labels.subarray(0, n) }
+    return { start, end, data: data.subarray(0, n * this.#size), labels: labels.subarray(0, n * this.#positions) }
   }
 
   #buffers(n: number): BatchBuffers {
-    const i = this.#spare.findIndex(({ data, labels }) => data.length >= n * this.#size && labels.length >= n)
+    const i = this.#spare.findIndex(({ data, labels }) => data.length >= n * this.#size && labels.length >= n * this.#positions)
     if (i >= 0) return this.#spare.splice(i, 1)[0]!
-    return { data: new Float32Array(n * this.#size), labels: new Int32Array(n) }
+    return { data: new Float32Array(n * this.#size), labels: new Int32Array(n * this.#positions) }
   }
 }

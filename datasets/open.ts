@@ -1,6 +1,7 @@
 import { openCifar } from './cifar.ts'
 import { DIGITS_SHAPE, digitDrawer } from './digits.ts'
 import { type DrawnKind, MAX_SEED, openDrawn } from './drawn.ts'
+import { openFables } from './fables.ts'
 import { openFashionMnist } from './fashion-mnist.ts'
 import { findFolder } from './files.ts'
 import { openIdxFolder } from './idx-folder.ts'
@@ -8,6 +9,7 @@ import { MAX_SAMPLES } from './order.ts'
 import { throwIfAborted } from './pace.ts'
 import { SHAPES32_SHAPE, shapeDrawer } from './shapes32.ts'
 import { COLOUR_SCALE, GREY_SCALING } from './splits.ts'
+import { LENGTHS, openText } from './text.ts'
 import type { Dataset, OpenOptions } from './types.ts'
 import { type DatasetUri, formatUri, parseUri, type UriForm } from './uri.ts'
 
@@ -44,6 +46,8 @@ const drawnParameters = {
 const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ['digits', { parameters: drawnParameters, open: (uri, options) => openDrawn(uri, digits, options) }],
   ['shapes32', { parameters: drawnParameters, open: (uri, options) => openDrawn(uri, shapes32, options) }],
+  ['fables', { parameters: { ...drawnParameters, length: LENGTHS }, open: openFables }],
+  ['text', { path: 'FILE', parameters: { length: LENGTHS }, open: openText }],
   ['fashion-mnist', { parameters: {}, open: (uri, options) => openFashionMnist(formatUri(uri), options) }],
   [
     'idx',
@@ -72,6 +76,8 @@ export const datasetNames: string[] = Array.from(kinds, ([name, kind]) => (kind.
  *
  * - `digits[?train=N&test=M&seed=S]`: handwritten-like digits drawn from strokes, 28×28 grey
  * - `shapes32[?train=N&test=M&seed=S]`: coloured shapes and textures, 32×32×3
+ * - `fables[?train=N&test=M&seed=S&length=L]`: drawn sentences, L characters a sample
+ * - `text:FILE[?length=L]`: a text in UTF-8, its last tenth for testing
  * - `fashion-mnist`: where this machine has it
  * - `idx:DIR[?classes=N]`: a folder with MNIST's file names, plain or gzip
  * - `cifar:DIR`: a folder of CIFAR-10's binary version

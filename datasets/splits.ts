@@ -76,7 +76,8 @@ function converter(shape: number[], { mean, scale }: Scaling): Convert {
   }
 }
 
-function checkId(id: number, count: number): number {
+/** @throws InvalidParametersError when an id is not below `count` */
+export function checkId(id: number, count: number): number {
   if (Number.isInteger(id) && id >= 0 && id < count) return id
   throw new InvalidParametersError(`there is no sample ${id}: ids go from 0 to ${count - 1}`)
 }

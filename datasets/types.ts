@@ -3,7 +3,8 @@ export interface Split {
   /** Samples there are. */
   readonly count: number
   /**
-   * Writes sample `ids[i]` as float32 c·h·w (channels first, rows, columns) at `i·size` of `into`, and its class at `labels[i]`.
+   * Writes sample `ids[i]` as float32 c·h·w (channels first, rows, columns) at `i·size` of `into`, and its class at `labels[i]`; of a text
+   * its tokens, and the token that follows each, likewise.
    *
    * @throws InvalidParametersError when an id is not below `count` or a target is too short; nothing useful is in the targets then
    */
@@ -16,9 +17,11 @@ export interface Fingerprint {
   count: number
   /** Test samples. */
   testCount: number
-  /** `[channels, height, width]`. */
+  /** Of a sample. */
   shape: number[]
   classes: number
+  /** Labels of a sample, where it has more than one. */
+  positions?: number
   /**
    * SHA-256, hex. Of a data set in files: of every image and label byte and of the scaling. Of a drawn one: of its
    * parameters and the first pictures of each split, which changes as soon as a machine draws differently.
@@ -30,9 +33,12 @@ export interface Fingerprint {
 export interface Dataset {
   /** In canonical form: every parameter spelled out, paths as the user gave them. */
   readonly uri: string
-  /** `[channels, height, width]`. */
+  /** `[channels, height, width]`; of a text `[length]`. */
   readonly shape: number[]
+  /** Classes of a label; of a text its different tokens. */
   readonly classes: number
+  /** Labels of a sample, where it has more than one: a text has one a position. */
+  readonly positions?: number
   readonly train: Split
   readonly test: Split
   readonly fingerprint: Fingerprint

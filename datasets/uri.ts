@@ -35,7 +35,9 @@ export function parseUri(uri: string, forms: ReadonlyMap<string, UriForm>): Data
   }
   const path = match?.[2]
   if (form.path !== undefined && !path) {
-    throw new InvalidParametersError(`'${printable(uri)}' lacks the folder: write ${name}:${form.path}`)
+    throw new InvalidParametersError(
+      `'${printable(uri)}' lacks the ${form.path === 'FILE' ? 'file' : 'folder'}: write ${name}:${form.path}`
+    )
   }
   if (form.path === undefined && path !== undefined) {
     throw new InvalidParametersError(`'${name}' takes no folder, but '${printable(uri)}' gives one`)

@@ -52,7 +52,7 @@ export function trainCommand(context: Context): Command {
         text
       )
     )
-    .addOption(flag('--data <uri>', 'digits, shapes32, fashion-mnist, idx:DIR or cifar:DIR', text))
+    .addOption(flag('--data <uri>', 'digits, shapes32, fables, text:FILE, fashion-mnist, idx:DIR or cifar:DIR', text))
     .addOption(flag('--loss <name>', 'softmax-ce, soft-ce, bce, mse, l1, huber, or output:NAME of the model (default: softmax-ce)', text))
     .addOption(list('--freeze <glob>', 'parameters that stay as they are, by name with * and ?; may be repeated', text))
     .addOption(

@@ -94,14 +94,17 @@ function unrolled(cell: Cell, states: number): Lowering {
         hidden,
         resetAfter: intAttribute(node, 'linear_before_reset', 0) !== 0
       }
+      // Taken apart at once: the gradient of a split is one concatenation, that of each step's own slice a tensor of all steps.
+      const each = steps === 1 ? [inputs] : e.ops('Split', [inputs, e.ints(new Array(steps).fill(1))], { axis: 0 }, steps)
+      const slices = each.map(x => e.op('Squeeze', [x, e.ints([0])]))
       let current = Array.from({ length: states }, (_, s) => {
         const given = node.inputs[5 + s] ?? ''
-        return given === '' ? zeros(e, at(inputs, 0, 0), hidden) : at(given, 0, d)
+        return given === '' ? zeros(e, slices[0], hidden) : at(given, 0, d)
       })
       const made = new Array<string>(steps)
       for (let k = 0; k < steps; k++) {
         const t = kind === 'reverse' || d === 1 ? steps - 1 - k : k
-        current = cell.step(e, at(inputs, 0, t), current, direction)
+        current = cell.step(e, slices[t], current, direction)
         made[t] = current[0]
       }
       outputs.push(made)

@@ -75,6 +75,7 @@ const fingerprintSchema = z.object({
   testCount: count,
   shape: z.array(positive).max(8),
   classes: positive,
+  positions: positive.optional(),
   digest: z.string().max(128)
 })
 

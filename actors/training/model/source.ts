@@ -6,7 +6,7 @@ import type { JobSpec } from '../service-types.ts'
 export interface ModelContext {
   spec: Pick<JobSpec, 'model' | 'loss' | 'freeze'>
   /** What it is trained on. */
-  data: Pick<Fingerprint, 'shape' | 'classes'>
+  data: Pick<Fingerprint, 'shape' | 'classes' | 'positions'>
 }
 
 /** A model ready to be trained. */

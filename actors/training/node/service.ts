@@ -210,8 +210,7 @@ export class Service implements NodeService {
     const { files } = this.#init.agent
     const folder = files.modelFolder(job)
     try {
-      const { shape, classes } = data
-      return await files.adoptModel(job, await prepareModel({ spec, data: { shape, classes } }, folder, options))
+      return await files.adoptModel(job, await prepareModel({ spec, data: data.fingerprint }, folder, options))
     } catch (error) {
       await rm(dirname(folder), { recursive: true, force: true })
       throw error

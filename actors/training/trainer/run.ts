@@ -313,9 +313,10 @@ export class TrainingRun {
   #fill(split: Split, ids: ArrayLike<number>, epoch?: number): Batch {
     const count = ids.length
     const batch = this.#buffers(count)
-    if (this.#classes.length < count) this.#classes = new Int32Array(count)
+    const given = count * (this.dataset.positions ?? 1)
+    if (this.#classes.length < given) this.#classes = new Int32Array(given)
     split.read(ids, batch.data, this.#classes)
-    this.#labels.write(this.#classes.subarray(0, count), batch.labels)
+    this.#labels.write(this.#classes.subarray(0, given), batch.labels)
     if (batch.samples !== undefined && epoch !== undefined) {
       const { seed } = this.job.spec
       for (let i = 0; i < count; i++) batch.samples[i] = hash32(`${seed}/${epoch}/${ids[i]}`) >>> 1

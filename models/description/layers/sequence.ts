@@ -128,7 +128,9 @@ const selfAttention = kind(
     const joint = c.reshape(project(c.reshape(c.x, [-1, size]), '', 3 * size, layer.weight), [-1, length, 3, heads, each])
     // [3, N, heads, length, each]
     const apart = c.op('Transpose', [joint], { perm: [2, 0, 3, 1, 4] })
-    const [q, k, v] = [0, 1, 2].map(i => c.op('Gather', [apart, c.e.int(i)], { axis: 0 }))
+    const [q, k, v] = c.e
+      .ops('Split', [apart, c.ints([1, 1, 1])], { axis: 0 }, 3, c.e.fresh(`${c.name}.Split`))
+      .map(part => c.op('Squeeze', [part, c.ints([0])]))
     const scaled = c.op('Mul', [q, c.e.scalar(1 / Math.sqrt(each))])
     let scores = c.op('MatMul', [scaled, c.op('Transpose', [k], { perm: [0, 1, 3, 2] })])
     if (causal && length > 1) {
