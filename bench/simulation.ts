@@ -2,7 +2,8 @@
 // modelled gradients until so many messages have been sent, and 64 trainers with a real MLP: which share of the time the engine has.
 import { parseArgs } from 'node:util'
 import { strategyNamed } from '../actors/training/exchange/index.ts'
-import { modelledWorkload, parseDelay, parseNetwork, realWorkload, simulate } from '../actors/training/simulation/index.ts'
+import { modelledWorkload, parseDelay, parseNetwork, realWorkload, rememberSamples, simulate } from '../actors/training/simulation/index.ts'
+import { openDataset } from '../datasets/index.ts'
 
 const { values } = parseArgs({
   options: {
@@ -34,9 +35,16 @@ const common = { seed: 1, delay: parseDelay('lognormal:0.5'), network: parseNetw
 {
   const trainers = 64
   const batch = Number(values.batch)
+  const data = 'digits?train=20000&test=1000'
+  const dataset = rememberSamples(await openDataset(data))
+  // drawing the samples is no part of what is measured
+  const ids = Array.from({ length: dataset.train.count }, (_, i) => i)
+  const size = dataset.shape.reduce((a, b) => a * b, 1)
+  dataset.train.read(ids, new Float32Array(ids.length * size), new Int32Array(ids.length))
   const workload = await realWorkload({
     model: 'mlp?hidden=256,256',
-    data: 'digits?train=20000&test=1000',
+    data,
+    dataset,
     seed: 1,
     optimizer: { name: 'sgd', momentum: 0.9 },
     lr: 0.01

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { version } from '../actors/training/node/version.ts'
 import { AbortedError, GradmeshError, InvalidParametersError } from '../common/index.ts'
 import { stateBase } from '../mesh/state/index.ts'
+import { compareCommand } from './commands/compare.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { fetchCommand } from './commands/fetch.ts'
 import { inviteCommand } from './commands/invite.ts'
@@ -31,6 +32,7 @@ const commands = [
   inviteCommand,
   keyCommand,
   leaveCommand,
+  compareCommand,
   doctorCommand
 ]
 

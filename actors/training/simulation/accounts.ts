@@ -21,6 +21,7 @@ export class Accounts {
   #since: number
   #computing = false
   #transfers = 0
+  #closed = false
 
   constructor(now: number) {
     this.#since = now
@@ -30,9 +31,16 @@ export class Accounts {
   settle(now: number): void {
     const passed = now - this.#since
     this.#since = now
+    if (this.#closed) return
     if (this.#computing) this.compute += passed
     else if (this.#transfers > 0) this.exchange += passed
     else this.idle += passed
+  }
+
+  /** What comes after the run's last sample is nobody's time. */
+  close(now: number): void {
+    this.settle(now)
+    this.#closed = true
   }
 
   computing(now: number, begins: boolean): void {

@@ -20,6 +20,8 @@
  * })
  * console.log(result.time, result.wire, result.hash)
  */
+
+export { strategies, strategyNamed } from '../exchange/index.ts'
 export { type Accounts, histogramFigures, STALENESS_BUCKETS } from './accounts.ts'
 export { type ChurnEvent, type ChurnSpec, parseChurnTrace, readChurnTrace } from './churn.ts'
 export { type DelayTrace, parseDelayTrace, readDelayTrace } from './delay-trace.ts'
@@ -27,6 +29,7 @@ export { type DelaySpec, delayForms, delayText, parseDelay } from './delays.ts'
 export type { Evaluation } from './evaluate.ts'
 export { byteTime, framingOf, type NetworkSpec, networkForms, networkPresets, parseNetwork } from './network.ts'
 export { type RealWorkloadInit, realWorkload } from './real-workload.ts'
+export { rememberSamples } from './remember.ts'
 export { simulate } from './simulation.ts'
 export type { SimulationInit, SimulationResult, StepFigures } from './types.ts'
 export { modelledWorkload, type SampleSlice, type Score, type TrainerWork, type Workload } from './workload.ts'

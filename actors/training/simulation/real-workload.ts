@@ -1,4 +1,5 @@
 import * as ort from 'onnxruntime-node'
+import { InvalidParametersError } from '../../../common/index.ts'
 import { type Dataset, openDataset, type Split, sampleOrder } from '../../../datasets/index.ts'
 import { initialise, trainingGraph } from '../../../models/index.ts'
 import type { ArenaSizes, Arenas } from '../exchange/index.ts'
@@ -15,6 +16,8 @@ export interface RealWorkloadInit {
   model: string
   /** As `mesh train --data` takes it. */
   data: string
+  /** `data`, already opened. */
+  dataset?: Dataset
   /** Of initialisation and sample order. */
   seed: string | number
   optimizer: OptimizerSpec
@@ -38,9 +41,14 @@ export interface RealWorkloadInit {
  */
 export async function realWorkload(init: RealWorkloadInit): Promise<Workload> {
   const { data, dataRoots, signal } = init
-  const dataset = await openDataset(data, { dataRoots, signal })
+  const dataset = init.dataset ?? (await openDataset(data, { dataRoots, signal }))
   const training = trainingGraph(modelNamed(init.model, { shape: dataset.shape, classes: dataset.classes }))
   const { layout, outputs } = training
+  if (training.state.total > 0 || training.inputs.samples !== undefined) {
+    throw new InvalidParametersError(
+      `model ${init.model} has running statistics or dropout, which simulated trainers do not have; choose another`
+    )
+  }
   const optimizer = createOptimizer(init.optimizer, layout)
   const schedule = parseSchedule(init.schedule)
   const samples = Math.min(init.samples ?? dataset.train.count, dataset.train.count)

@@ -210,6 +210,7 @@ class Simulation {
     const { strategy } = this.#init
     const timeline = this.#timeline
     this.#endTime = time
+    for (const trainer of this.#population.alive) trainer.accounts.close(timeline.now)
     const until = time + SETTLE
     const home = (t: SimulatedTrainer) => strategy.settled(t.state) && (!this.#synchronous || t.position >= this.#init.budget)
     const look = () => {
