@@ -89,6 +89,13 @@ export function openArena(shared: SharedArena): Arena {
   )
 }
 
+const known = new WeakMap<ArrayBufferLike, Arena>()
+
+/** The open arena of this thread that `buffer` is the memory of, if it is one's. */
+export function arenaOf(buffer: ArrayBufferLike): Arena | undefined {
+  return known.get(buffer)
+}
+
 /** Mappings of this process that are not unmapped yet; 0 without the addon. */
 export function liveMappings(): number {
   return coreModule?.liveMappings() ?? 0
@@ -105,7 +112,7 @@ function mapped(Refusal: typeof GradmeshError, map: (core: NonNullable<typeof co
 
 function wrap(id: string, { buffer, handle, descriptor, bytes, page }: MappedArena): Arena {
   let open = true
-  return {
+  const arena: Arena = {
     id,
     bytes,
     page,
@@ -126,7 +133,10 @@ function wrap(id: string, { buffer, handle, descriptor, bytes, page }: MappedAre
     close() {
       if (!open) return
       open = false
+      known.delete(buffer)
       coreModule!.closeArena(handle, buffer)
     }
   }
+  known.set(buffer, arena)
+  return arena
 }

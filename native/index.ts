@@ -24,7 +24,7 @@ import { active } from './addon.ts'
 import { checked } from './kernels/checked.ts'
 
 export { kernelLevels, type Level, loadPart, type NativeReport, nativeReport, type Part } from './addon.ts'
-export { type Arena, arenasAvailable, createArena, liveMappings, openArena, type SharedArena } from './arena.ts'
+export { type Arena, arenaOf, arenasAvailable, createArena, liveMappings, openArena, type SharedArena } from './arena.ts'
 export { checked } from './kernels/checked.ts'
 export { INT8_BLOCK, int8Bytes, type Kernels, SGD_FORMS } from './kernels/kernels.ts'
 export { createShmLink, type ShmLink, shmProblem } from './shm.ts'

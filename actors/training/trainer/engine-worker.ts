@@ -2,6 +2,7 @@ import os from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import * as ort from 'onnxruntime-node'
 import type { DataType } from '../../../models/index.ts'
+import { fromThread } from './arenas.ts'
 import { type Batch, buffersOf, type EngineReply, type EngineRequest, type EngineWorkerData, type Outcome, type Place } from './engine.ts'
 
 /** The engine's thread: owns the sessions and nothing else. */
@@ -9,21 +10,36 @@ import { type Batch, buffersOf, type EngineReply, type EngineRequest, type Engin
 const init = workerData as EngineWorkerData
 const port = parentPort!
 
-// onnxruntime refuses tensors over shared memory, so this thread keeps a copy of both arenas: a few hundred microseconds a step.
-const parameters = new Float32Array(init.parameterArena.length)
-const gradients = new Float32Array(init.parameterArena.length)
-const feeds: Record<string, ort.Tensor> = {}
+// Sessions work on the arenas themselves. ONNX Runtime refuses tensors over a SharedArrayBuffer: there, this thread keeps copies.
+const parameterArena = fromThread(init.parameterArena)
+const gradientArena = fromThread(init.gradientArena)
+const total = parameterArena.view.length
+const live = parameterArena.direct && !init.snapshot
+/** Parameters of this thread's own: of the step that runs, or of an evaluation; made when first needed. */
+let copy: { values: Float32Array; feeds: Record<string, ort.Tensor> } | undefined
+const liveFeeds = live ? feedsOver(parameterArena.view) : undefined
+const gradients = gradientArena.direct ? gradientArena.view : new Float32Array(total)
 const fetches: Record<string, ort.Tensor> = {}
-const view = (arena: Float32Array, { offset, size, shape }: Place) =>
-  new ort.Tensor('float32', arena.subarray(offset, offset + size), shape)
-for (const [i, p] of init.parameters.entries()) {
-  feeds[p.name] = view(parameters, p)
-  fetches[init.outputs.gradients[i]!] = view(gradients, p)
+for (const [i, p] of init.parameters.entries()) fetches[init.outputs.gradients[i]!] = tensor(gradients, p)
+for (const [i, s] of init.states.entries()) fetches[init.outputs.states[i]!] = tensor(gradients, s)
+
+function tensor(arena: Float32Array, { offset, size, shape }: Place): ort.Tensor {
+  return new ort.Tensor('float32', arena.subarray(offset, offset + size), shape)
 }
-for (const [i, s] of init.states.entries()) {
-  feeds[s.name] = view(parameters, s)
-  fetches[init.outputs.states[i]!] = view(gradients, s)
+
+function feedsOver(arena: Float32Array): Record<string, ort.Tensor> {
+  return Object.fromEntries([...init.parameters, ...init.states].map(place => [place.name, tensor(arena, place)]))
 }
+
+function copyOf(values: Float32Array): { values: Float32Array; feeds: Record<string, ort.Tensor> } {
+  if (copy === undefined) {
+    const own = new Float32Array(total)
+    copy = { values: own, feeds: feedsOver(own) }
+  }
+  copy.values.set(values)
+  return copy
+}
+
 const scalars = {
   [init.outputs.lossSum]: new Float32Array(1),
   [init.outputs.denominator]: new Float32Array(1),
@@ -87,7 +103,7 @@ function fed(type: DataType, values: Float32Array | Int32Array, count: number, e
 }
 
 /** What a session reads of the feeds there are. */
-function feedsOf(session: ort.InferenceSession, batch: Batch): Record<string, ort.Tensor> {
+function feedsOf(session: ort.InferenceSession, feeds: Record<string, ort.Tensor>, batch: Batch): Record<string, ort.Tensor> {
   const all = { ...feeds, ...inputsOf(batch) }
   return Object.fromEntries(session.inputNames.map(name => [name, all[name]!]))
 }
@@ -107,18 +123,17 @@ async function answer(request: EngineRequest): Promise<Outcome> {
   const start = performance.now()
   if (request.type === 'evaluate') {
     evaluate ??= await ort.InferenceSession.create(init.evaluate, options)
-    parameters.set(request.parameters)
-    await evaluate.run(feedsOf(evaluate, batch), scalarFetches)
+    await evaluate.run(feedsOf(evaluate, copyOf(request.parameters).feeds, batch), scalarFetches)
     return outcome(batch, performance.now() - start)
   }
-  parameters.set(init.parameterArena)
-  await train.run(feedsOf(train, batch), { ...fetches, ...scalarFetches })
+  const { values, feeds } = liveFeeds === undefined ? copyOf(parameterArena.view) : { values: parameterArena.view, feeds: liveFeeds }
+  await train.run(feedsOf(train, feeds, batch), { ...fetches, ...scalarFetches })
   const result = outcome(batch, performance.now() - start)
   for (const { offset, size } of init.states) {
-    for (let i = offset; i < offset + size; i++) gradients[i] = (gradients[i]! - parameters[i]!) * result.denominator
+    for (let i = offset; i < offset + size; i++) gradients[i] = (gradients[i]! - values[i]!) * result.denominator
   }
-  init.gradientArena.set(gradients)
-  init.gradientArena.set([result.lossSum, result.denominator, result.correct], gradients.length)
+  if (!gradientArena.direct) gradientArena.view.set(gradients)
+  gradientArena.view.set([result.lossSum, result.denominator, result.correct], total)
   return result
 }
 

@@ -3,6 +3,7 @@ import { CrashedError } from '../../../common/index.ts'
 import type { ParameterLayout, TrainingGraph } from '../../../models/index.ts'
 import { moduleUrl } from '../../runtime/index.ts'
 import type { GraphLabels } from '../model/index.ts'
+import { type FloatsForThread, forThread } from './arenas.ts'
 
 /** One batch; the buffers are given away and come back with the result. */
 export interface Batch {
@@ -43,12 +44,18 @@ export interface EngineInit {
   /** Threads inside one operator. */
   threads: number
   /** Parameters, and behind them the running statistics. */
-  parameters: Float32Array<SharedArrayBuffer>
+  parameters: Float32Array
   /**
    * Gradients; where the statistics lie among the parameters, what a step changes in them times the loss's denominator, so that summing
    * over trainers and dividing gives their mean; then the tail.
    */
-  gradients: Float32Array<SharedArrayBuffer>
+  gradients: Float32Array
+  /**
+   * Take a copy of the parameters when a computation begins, because others change them while it runs.
+   *
+   * @default false: they stay as they are until it ends
+   */
+  snapshot?: boolean
 }
 
 /** A tensor's place among the parameters. */
@@ -70,8 +77,9 @@ export interface EngineWorkerData {
   states: Place[]
   provider: string
   threads: number
-  parameterArena: Float32Array<SharedArrayBuffer>
-  gradientArena: Float32Array<SharedArrayBuffer>
+  parameterArena: FloatsForThread
+  gradientArena: FloatsForThread
+  snapshot: boolean
 }
 
 export type EngineRequest =
@@ -95,8 +103,9 @@ export async function createEngine(init: EngineInit): Promise<Engine> {
     states: places(graph.state, graph.layout.total),
     provider: init.provider,
     threads: init.threads,
-    parameterArena: init.parameters,
-    gradientArena: init.gradients
+    parameterArena: forThread(init.parameters),
+    gradientArena: forThread(init.gradients),
+    snapshot: init.snapshot ?? false
   }
   const worker = new Worker(moduleUrl(import.meta.url, './engine-worker'), { workerData: data })
   const pending = new Map<number, PromiseWithResolvers<Outcome>>()

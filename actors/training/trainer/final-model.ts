@@ -1,5 +1,5 @@
 import type { Logger } from '../../../common/index.ts'
-import { bytesOf, floats } from './arenas.ts'
+import { bytesOf, sharedFloats } from './arenas.ts'
 import type { Peers } from './peers.ts'
 import type { TrainingRun } from './run.ts'
 
@@ -29,7 +29,7 @@ export async function collectModel(init: {
       try {
         const channel = init.channels.channel(peer)
         if (channel === undefined) throw new Error('no channel')
-        const parameters = floats(own.length)
+        const parameters = sharedFloats(own.length)
         const weight = new Promise<number>((resolve, reject) => {
           init.weights.set(peer, resolve)
           signal.addEventListener('abort', () => reject(signal.reason), { once: true })
@@ -49,7 +49,7 @@ export async function collectModel(init: {
     const share = total > 0 ? weight / total : 1 / replicas.length
     for (let i = 0; i < sum.length; i++) sum[i]! += share * parameters[i]!
   }
-  const mean = floats(own.length)
+  const mean = sharedFloats(own.length)
   mean.set(sum)
   return { mean, locals: replicas.map(r => shared(r.parameters)) }
 }
@@ -73,7 +73,7 @@ export async function giveModel(init: {
 
 function shared(values: Float32Array): Float32Array<SharedArrayBuffer> {
   if (values.buffer instanceof SharedArrayBuffer) return values as Float32Array<SharedArrayBuffer>
-  const copy = floats(values.length)
+  const copy = sharedFloats(values.length)
   copy.set(values)
   return copy
 }

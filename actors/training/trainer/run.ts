@@ -4,10 +4,11 @@ import { hash32, MalformedError } from '../../../common/index.ts'
 import { type Dataset, openDataset, type Split, sampleOrder } from '../../../datasets/index.ts'
 import { exportModel, type Graph, initialise, type ParameterInfo, type TrainingGraph } from '../../../models/index.ts'
 import { add } from '../../../native/index.ts'
+import { strategyNamed } from '../exchange/index.ts'
 import type { JobRecord, Progress } from '../job/records.ts'
 import { labelsFor, openModel, type WriteLabels } from '../model/index.ts'
 import { createOptimizer, type Optimizer, parseSchedule, rateAt, type Schedule } from '../optimizers/index.ts'
-import { createArenas, floats, stateHash, TAIL, type TrainerArenas } from './arenas.ts'
+import { createArenas, sharedFloats, stateHash, TAIL, type TrainerArenas } from './arenas.ts'
 import type { Evaluation } from './definition.ts'
 import { type Batch, createEngine, type Engine, type Outcome } from './engine.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
@@ -93,7 +94,9 @@ export class TrainingRun {
       provider: init.provider,
       threads: init.threads,
       parameters: arenas.parameters,
-      gradients: arenas.gradients
+      gradients: arenas.gradients,
+      // Without steps in common others' parameters come in at any time.
+      snapshot: !strategyNamed(spec.strategy).synchronous
     })
     return new TrainingRun(init, dataset, graph, training, arenas, engine, optimizer)
   }
@@ -204,7 +207,7 @@ export class TrainingRun {
 
   /** Scores parameters on the whole test split. They are copied first: training may go on meanwhile. */
   async evaluate(parameters: Float32Array = this.arenas.parameters, signal?: AbortSignal): Promise<Evaluation> {
-    const copy = floats(parameters.length)
+    const copy = sharedFloats(parameters.length)
     copy.set(parameters)
     const { test } = this.dataset
     let lossSum = 0

@@ -3,6 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createRng, FencedError, GradmeshError, type Logger, MalformedError, pause, systemClock } from '../../../common/index.ts'
 import { type BulkEndpoint, createBulkEndpoint, fastWays } from '../../../mesh/bulk/index.ts'
 import { createHost, createIdentity, type Host, savedAuthority } from '../../../mesh/index.ts'
+import { nativeReport } from '../../../native/index.ts'
 import { type Handle, host, type ProcessContext } from '../../runtime/index.ts'
 import { Job, Node } from '../actors.ts'
 import { strategyNamed } from '../exchange/index.ts'
@@ -67,6 +68,9 @@ export class Trainer {
   static async open(context: ProcessContext<TrainerInit>): Promise<Trainer> {
     const record = jobRecord.decode(context.argument.job)
     const logger = processLogger()
+    const { level, problem } = nativeReport()
+    if (problem !== undefined) logger.warn(`without the native layer steps are slower: ${problem}`)
+    else logger.debug(`kernels for ${level}`)
     const identity = createIdentity()
     const { mesh, certificate } = await context
       .at(Node, context.self, { node: context.self })
