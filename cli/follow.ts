@@ -28,7 +28,8 @@ export interface ShowJobInit extends FollowInit {
 export async function showJob({ output, onEvent, ...init }: ShowJobInit): Promise<JobView> {
   const { through, job, signal } = init
   const status: JobStatus = await through.service.job(job, { signal })
-  const view = createView({ job, epochs: status.spec.epochs, epochSize: status.epochSize })
+  const { epochs, steps } = status.spec
+  const view = createView({ job, epochs, ...(steps === undefined ? {} : { steps }), epochSize: status.epochSize })
   for await (const event of followJob(init)) {
     onEvent?.(event)
     output.record(event)

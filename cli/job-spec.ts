@@ -7,6 +7,8 @@ import { optimizerOf, scheduleOf, type UpdateFlags } from './update.ts'
 /** The flags of `mesh train` that describe the job, as the command line gives them. */
 export interface JobFlags extends UpdateFlags {
   model?: string
+  /** A solver of Caffe's, in place of a model. */
+  solver?: string
   loss?: string
   freeze?: string[]
   data?: string
@@ -14,6 +16,7 @@ export interface JobFlags extends UpdateFlags {
   strategyOption?: Record<string, string | number | boolean>
   trainers?: number | 'all'
   epochs?: number
+  steps?: number
   batch?: number
   globalBatch?: number
   lr?: number
@@ -24,8 +27,12 @@ export interface JobFlags extends UpdateFlags {
   logEvery?: number
   scaleLr?: boolean
   checkpointEvery?: number
+  evaluateEvery?: number
   name?: string
 }
+
+/** Where steps alone end a job. */
+const MAX_EPOCHS = 1_000_000
 
 /** What a flag is when neither the command line nor the run that is resumed says it. */
 export const defaults = {
@@ -52,7 +59,10 @@ export function jobSpec(flags: JobFlags, cwd: string, earlier?: Partial<JobSpec>
   if (flags.batch !== undefined && flags.globalBatch !== undefined) {
     throw new InvalidParametersError('--batch is per trainer and --global-batch for all of them together: give one of the two')
   }
-  const model = flags.model ?? earlier?.model
+  if (flags.solver !== undefined && flags.model !== undefined) {
+    throw new InvalidParametersError('--solver names its net itself: leave --model away, or give the net alone with --model')
+  }
+  const model = flags.solver ?? flags.model ?? earlier?.model
   const data = flags.data === undefined ? earlier?.data : absoluteData(flags.data, cwd)
   if (model === undefined) throw new InvalidParametersError('--model is missing; for example --model lenet')
   if (data === undefined) throw new InvalidParametersError('--data is missing; for example --data digits')
@@ -62,7 +72,8 @@ export function jobSpec(flags: JobFlags, cwd: string, earlier?: Partial<JobSpec>
     ...defined({
       strategy: flags.strategy,
       trainers: flags.trainers,
-      epochs: flags.epochs,
+      epochs: flags.epochs ?? (flags.steps === undefined ? undefined : MAX_EPOCHS),
+      steps: flags.steps,
       lr: flags.lr,
       accumulate: flags.accumulate,
       seed: flags.seed,
@@ -71,6 +82,7 @@ export function jobSpec(flags: JobFlags, cwd: string, earlier?: Partial<JobSpec>
       logEvery: flags.logEvery,
       scaleLr: flags.scaleLr,
       checkpointEvery: flags.checkpointEvery,
+      evaluateEvery: flags.evaluateEvery,
       name: flags.name,
       loss: flags.loss,
       freeze: flags.freeze
@@ -80,6 +92,8 @@ export function jobSpec(flags: JobFlags, cwd: string, earlier?: Partial<JobSpec>
     optimizer: optimizerOf(flags, earlier?.optimizer),
     schedule: scheduleOf(flags, earlier?.schedule)
   }
+  // Epochs are said in place of the steps of a file, or of an earlier run.
+  if (flags.epochs !== undefined && flags.steps === undefined) delete spec.steps
   // Options belong to the strategy they were given for.
   if (flags.strategy !== undefined && flags.strategy !== earlier?.strategy) delete spec.strategyOptions
   if (flags.strategyOption !== undefined) spec.strategyOptions = { ...spec.strategyOptions, ...flags.strategyOption }

@@ -39,6 +39,7 @@ export async function openCifar(uri: string, folder: Folder, options: OpenOption
       classes: CLASSES,
       train: byteSplit(train.images, train.labels, SHAPE, scaling),
       test: byteSplit(test.images, test.labels, SHAPE, scaling),
+      scaling,
       fingerprint: {
         count: train.labels.length,
         testCount: test.labels.length,

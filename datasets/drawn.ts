@@ -84,6 +84,7 @@ export async function openDrawn(
     classes: kind.classes,
     train: trainSplit,
     test: testSplit,
+    scaling: kind.scaling,
     fingerprint: { count: train, testCount: test, shape: [...shape], classes: kind.classes, digest: hash.digest('hex') }
   }
 }

@@ -39,6 +39,7 @@ export async function openIdxFolder(uri: string, folder: Folder, classes: number
     classes,
     train: byteSplit(train.images, train.labels, shape, GREY_SCALING),
     test: byteSplit(test.images, test.labels, shape, GREY_SCALING),
+    scaling: GREY_SCALING,
     fingerprint: { count: train.count, testCount: test.count, shape, classes, digest: hash.digest('hex') }
   }
 }

@@ -1,3 +1,5 @@
+import type { Scaling } from './splits.ts'
+
 /** One half of a data set: samples addressed by id, 0 ≤ id < `count`. */
 export interface Split {
   /** Samples there are. */
@@ -42,6 +44,8 @@ export interface Dataset {
   readonly train: Split
   readonly test: Split
   readonly fingerprint: Fingerprint
+  /** How the values were made from bytes; absent where they were not. */
+  readonly scaling?: Scaling
 }
 
 /** Options of `openDataset`. */

@@ -13,6 +13,21 @@
  * // feed training.train to onnxruntime: data, labels and views of the arena in; lossSum and gradients out
  * const file = exportModel(graph, training.layout, arena)
  */
+
+export {
+  type CaffeData,
+  type CaffeInput,
+  type CaffeModel,
+  type CaffeModelOptions,
+  type CaffeNet,
+  type CaffeSolver,
+  caffeData,
+  caffeModel,
+  isSolver,
+  type NetReference,
+  parseNet,
+  parseSolver
+} from './caffe/index.ts'
 export * from './description/index.ts'
 export { exportModel } from './export.ts'
 export { freezeParameters } from './freeze.ts'

@@ -16,7 +16,7 @@
  */
 export { type ExchangeStrategy, strategies, strategyNamed } from './exchange/index.ts'
 export { checkSpec } from './job/records.ts'
-export { checkModel, modelFileName, modelSettings, sourceOf } from './model/index.ts'
+export { checkModel, modelFileName, modelNotes, modelSettings, sourceOf } from './model/index.ts'
 export { startEmbedded, startNode } from './node/start.ts'
 export { version } from './node/version.ts'
 export * from './service-types.ts'

@@ -98,6 +98,8 @@ export interface JobSpec {
   /** How many trainers, or as many as the mesh has free. */
   trainers: number | 'all'
   epochs: number
+  /** Steps after which the job is over, where the epochs do not end it before. An asynchronous job trains as many epochs as they need. */
+  steps?: number
   /** Samples a batch of each trainer; exactly one of `batch` and `globalBatch` is given. */
   batch?: number
   /** Samples a step of all trainers together, split anew when the group changes. */
@@ -120,6 +122,12 @@ export interface JobSpec {
   scaleLr: boolean
   /** Steps between two checkpoints; without it at the end of each epoch. */
   checkpointEvery?: number
+  /** Steps between two scores of the test data; without it at the end of each epoch, as in asynchronous jobs always. */
+  evaluateEvery?: number
+  /** Score the test data before the first step too, where `evaluateEvery` is given. */
+  evaluateFirst?: boolean
+  /** Test samples that a score is made of, the first ones. @default all */
+  evaluateSamples?: number
   /** Folder of an earlier run, or of one of its checkpoints, to go on from. */
   resume?: string
   name?: string

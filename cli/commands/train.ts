@@ -48,10 +48,11 @@ export function trainCommand(context: Context): Command {
     .addOption(
       flag(
         '--model <name|file>',
-        'a model of the zoo, as lenet (docs/models.md); or an ONNX, YAML or JSON file, which travels with the job',
+        'a model of the zoo, as lenet (docs/models.md); or an ONNX, YAML, JSON or Caffe (.prototxt) file, which travels with the job',
         text
       )
     )
+    .addOption(flag('--solver <file>', "a solver of Caffe's: its net, rates, iterations, tests and snapshots (docs/caffe.md)", text))
     .addOption(flag('--data <uri>', 'digits, shapes32, fables, text:FILE, fashion-mnist, idx:DIR or cifar:DIR', text))
     .addOption(flag('--loss <name>', 'softmax-ce, soft-ce, bce, mse, l1, huber, or output:NAME of the model (default: softmax-ce)', text))
     .addOption(list('--freeze <glob>', 'parameters that stay as they are, by name with * and ?; may be repeated', text))
@@ -65,6 +66,7 @@ export function trainCommand(context: Context): Command {
     .addOption(strategyOption)
     .addOption(flag('--trainers <n|all>', 'trainers to use (default: all)', trainers))
     .addOption(flag('--epochs <n>', 'passes over the data (default: 3)', integer(1, 1_000_000)))
+    .addOption(flag('--steps <n>', 'steps to train, in place of --epochs or before they are over', integer(1)))
     .addOption(flag('--batch <n>', 'samples a step of each trainer (default: 32)', integer(1, 1_000_000)))
     .addOption(
       flag('--global-batch <n>', 'samples a step of all trainers together, split anew when the group changes', integer(1, 100_000_000))
@@ -78,6 +80,7 @@ export function trainCommand(context: Context): Command {
     )
     .option('--wait', 'wait for trainers that the mesh does not have yet')
     .addOption(flag('--checkpoint-every <steps>', 'default: at the end of each epoch', integer(1)))
+    .addOption(flag('--evaluate-every <steps>', 'score the test data so often (default: at the end of each epoch)', integer(1)))
     .addOption(flag('--log-every <steps>', 'steps between two reports of a trainer (default: 10)', integer(1, 1_000_000)))
     .addOption(flag('--name <text>', 'a name for people', text))
     .option('--out <dir>', "the run's folder (default: runs/MODEL-DATA-TIME)")
@@ -145,21 +148,26 @@ async function prepare(context: Context, flags: TrainFlags): Promise<{ spec: Job
     if (flags.detach) throw new InvalidParametersError('--resume fills the folder it names; leave --detach away')
     const { config, checkpoint } = earlierRun(path)
     // The run's own copy of the model goes before the file that it was made of.
-    const model = flags.model ?? (await copyOf(config.spec.model, path))
-    const spec = await checked(context, { ...jobSpec({ ...flags, model }, context.cwd, config.spec), resume: checkpoint })
+    const model = flags.solver === undefined ? (flags.model ?? (await copyOf(config.spec.model, path))) : undefined
+    // A solver that is named anew is the next stage: what it says goes before the run's own.
+    const earlier = { ...config.spec, ...(await said(context, flags.solver)) }
+    const spec = await checked(context, { ...jobSpec({ ...flags, model }, context.cwd, earlier), resume: checkpoint })
     const folder = RunFolder.resume(path)
     return { spec, folder, resumed: checkpoint }
   }
-  const spec = await checked(context, jobSpec(flags, context.cwd, await said(context, flags.model)))
+  const spec = await checked(context, jobSpec(flags, context.cwd, await said(context, flags.solver ?? flags.model)))
   if (flags.detach) return { spec }
   return { spec, folder: RunFolder.create(resolve(context.cwd, flags.out ?? defaultOut(spec, context.date()))) }
 }
 
-/** What the file of a model says of how it is trained. */
-async function said(context: Context, model: string | undefined): Promise<Partial<JobSpec>> {
-  if (model === undefined) return {}
-  const { modelSettings, sourceOf } = await import('../../actors/training/index.ts')
-  return await modelSettings(sourceOf(model) === undefined ? model : resolve(context.cwd, model))
+/** What the file of a model, or a solver, says of how it is trained; the user hears what of it is done otherwise. */
+async function said(context: Context, file: string | undefined): Promise<Partial<JobSpec>> {
+  if (file === undefined) return {}
+  const { modelNotes, modelSettings, sourceOf } = await import('../../actors/training/index.ts')
+  const model = sourceOf(file) === undefined ? file : resolve(context.cwd, file)
+  const settings = await modelSettings(model)
+  for (const note of await modelNotes(model)) context.output.warn(note)
+  return settings
 }
 
 /** The job with its model's file by an absolute path, once that file is found to be sound. */

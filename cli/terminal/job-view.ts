@@ -10,6 +10,8 @@ const PLAIN_EVERY = 2000
 export interface JobView {
   job: string
   epochs: number
+  /** Steps that end the job before its epochs do, where it has such. */
+  steps?: number
   /** Samples of one epoch; 0 while unknown. */
   epochSize: number
   state: JobState
@@ -26,7 +28,7 @@ export interface JobView {
   told: number
 }
 
-export function createView(init: { job: string; epochs: number; epochSize: number; state?: JobState }): JobView {
+export function createView(init: { job: string; epochs: number; steps?: number; epochSize: number; state?: JobState }): JobView {
   return { ...init, state: init.state ?? 'starting', epoch: 0, step: 0, trainers: new Map(), size: 0, told: Number.NEGATIVE_INFINITY }
 }
 
@@ -85,7 +87,11 @@ export function progressLine(view: JobView): string {
   if (view.trainers.size === 0) return view.message === undefined ? view.state : `${view.state}: ${plain(view.message)}`
   const metrics = [...view.trainers.values()]
   const rate = sum(metrics, m => m.samplesPerSecond)
-  const parts = [`epoch ${view.epoch + 1}/${view.epochs}`, `step ${view.step}`, `loss ${figure(meanLoss(metrics))}`]
+  const parts =
+    view.steps === undefined
+      ? [`epoch ${view.epoch + 1}/${view.epochs}`, `step ${view.step}`]
+      : [`step ${view.step}/${view.steps}`, `epoch ${view.epoch + 1}`]
+  parts.push(`loss ${figure(meanLoss(metrics))}`)
   if (view.accuracy !== undefined) parts.push(`accuracy ${percent(view.accuracy)}`)
   parts.push(`${count(rate)} samples/s`)
   const left = timeLeft(view, metrics, rate)
@@ -108,11 +114,13 @@ export function exchangeShare(metrics: Metrics[]): number {
   return all === 0 ? 0 : exchange / all
 }
 
-/** ms until the last epoch's end at the present rate; undefined while it cannot be told. */
+/** ms until the end at the present rate; undefined while it cannot be told. */
 function timeLeft(view: JobView, metrics: Metrics[], rate: number): number | undefined {
   if (view.epochSize === 0 || rate === 0) return undefined
   const done = Math.max(...metrics.map(m => m.samples))
-  return (Math.max(0, view.epochs * view.epochSize - done) / rate) * 1000
+  if (view.steps !== undefined && view.step === 0) return undefined
+  const total = view.steps === undefined ? view.epochs * view.epochSize : (done / view.step) * view.steps
+  return (Math.max(0, total - done) / rate) * 1000
 }
 
 function always(text: string): { text: string; live: boolean }[] {

@@ -9,28 +9,40 @@
 import type { Graph } from '../graph/types.ts'
 import type { TrainingOptions } from '../training.ts'
 import { type ConvertedNet, convertNet } from './convert.ts'
-import { stateOf } from './filter.ts'
-import type { CaffeInput } from './layers/index.ts'
+import { filterLayers, type Phase, stateOf } from './filter.ts'
+import { batchSize, type CaffeInput, dataLayers, sourceOf } from './layers/index.ts'
 import type { Message } from './message.ts'
-import { parseText } from './text.ts'
-import { upgradeNet } from './upgrade.ts'
+import type { CaffeNet } from './net.ts'
 
 export { Message } from './message.ts'
+export { type CaffeNet, parseNet } from './net.ts'
 export { printText } from './print.ts'
+export { type CaffeSolver, isSolver, type NetReference, parseSolver } from './solver.ts'
 export { parseText } from './text.ts'
 export type { CaffeInput }
 
-/** A net of Caffe's, read and brought to today's form. */
-export type CaffeNet = Message
+/** What a net says of the data that it takes in a phase. */
+export interface CaffeData {
+  /** Samples a batch. */
+  batch?: number
+  /** What it reads, which `--data` takes the place of. */
+  source?: string
+  /** File of a mean that is subtracted. */
+  meanFile?: string
+}
 
-/**
- * Reads a net.
- *
- * @param file - what errors call the text
- * @throws MalformedError `file:line:column: …`
- */
-export function parseNet(text: string, file: string): CaffeNet {
-  return upgradeNet(parseText(text, 'NetParameter', file))
+/** What the data layers of a net say in one phase. @param over - state of a solver that counts over the net's own */
+export function caffeData(net: CaffeNet, phase: Phase, over?: Message): CaffeData {
+  const state = stateOf(phase, net.message('state'), ...(over === undefined ? [] : [over]))
+  const layer = filterLayers(net, state).find(l => dataLayers.has(l.string('type')))
+  if (layer === undefined) return {}
+  const transform = layer.message('transform_param')
+  const said = {
+    batch: batchSize(layer),
+    source: sourceOf(layer),
+    meanFile: transform.has('mean_file') ? transform.string('mean_file') : undefined
+  }
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
 }
 
 export interface CaffeModelOptions {

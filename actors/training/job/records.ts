@@ -36,6 +36,7 @@ export const jobSpecSchema = z.strictObject({
     .optional(),
   trainers: z.union([positive.max(MAX_TRAINERS), z.literal('all')]),
   epochs: positive.max(1_000_000),
+  steps: positive.optional(),
   batch: positive.max(1_000_000).optional(),
   globalBatch: positive.max(100_000_000).optional(),
   lr: z.number().positive(),
@@ -48,6 +49,9 @@ export const jobSpecSchema = z.strictObject({
   logEvery: positive,
   scaleLr: z.boolean(),
   checkpointEvery: positive.optional(),
+  evaluateEvery: positive.optional(),
+  evaluateFirst: z.boolean().optional(),
+  evaluateSamples: positive.optional(),
   resume: z.string().max(4096).optional(),
   name: z.string().max(64).optional()
 })

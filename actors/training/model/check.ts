@@ -1,7 +1,8 @@
 import { parseLoss } from '../../../models/index.ts'
 import type { JobSpec } from '../service-types.ts'
 import { parseModelName } from '../trainer/model-name.ts'
-import { modelFileName, sourceOf } from './open.ts'
+import { modelFileName } from './file-name.ts'
+import { sourceOf } from './open.ts'
 import type { ModelContext } from './source.ts'
 
 /**
@@ -20,4 +21,9 @@ export async function checkModel(spec: ModelContext['spec'], options: { signal?:
 /** What the file of a model says of how it is trained; nothing for a model of the zoo. @param model - a name, or a path on this machine */
 export async function modelSettings(model: string, options: { signal?: AbortSignal } = {}): Promise<Partial<JobSpec>> {
   return (await sourceOf(model)?.settings?.(model, options)) ?? {}
+}
+
+/** What of a model's file is done otherwise than it says, one line each. @param model - a name, or a path on this machine */
+export async function modelNotes(model: string, options: { signal?: AbortSignal } = {}): Promise<string[]> {
+  return (await sourceOf(model)?.notes?.(model, options)) ?? []
 }

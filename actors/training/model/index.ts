@@ -6,9 +6,10 @@
  * const { folder, names } = { folder: 'state/jobs/0a1b/model', names: await prepareModel(context, 'state/jobs/0a1b/model') }
  * const { graph, training } = await openModel(context, folder)
  */
-export { checkModel, modelSettings } from './check.ts'
+export { checkModel, modelNotes, modelSettings } from './check.ts'
+export { modelFileName } from './file-name.ts'
 export { type GraphLabels, labelsFor, type WriteLabels } from './labels.ts'
-export { modelFileName, openModel, sourceOf } from './open.ts'
+export { openModel, sourceOf } from './open.ts'
 export { prepareModel } from './prepare.ts'
 export type { CarriedFile, ModelContext, ModelSource, OpenedModel } from './source.ts'
 export { trainable } from './trainable.ts'

@@ -1,5 +1,6 @@
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { modelNamed } from '../trainer/model-name.ts'
+import { modelFileName } from './file-name.ts'
 import type { ModelContext, ModelSource, OpenedModel } from './source.ts'
 import { sources } from './sources.ts'
 import { trainable } from './trainable.ts'
@@ -8,14 +9,6 @@ import { trainable } from './trainable.ts'
 export function sourceOf(model: string): ModelSource | undefined {
   const end = model.toLowerCase()
   return sources.find(s => end.endsWith(s.ending))
-}
-
-/** What a job calls the file that its user named by a path. */
-export function modelFileName(path: string): string {
-  return basename(path)
-    .replace(/[^\w.-]/g, '_')
-    .slice(-100)
-    .replace(/^[.-]/, '_')
 }
 
 /**

@@ -2,7 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { fromWireError, GradmeshError, toWireError } from '../../../common/index.ts'
-import { modelFileName, openModel, sourceOf } from './open.ts'
+import { modelFileName } from './file-name.ts'
+import { openModel, sourceOf } from './open.ts'
 import type { PrepareData, PrepareReply } from './prepare.ts'
 
 /** A thread that collects the files of a model and opens what it collected, as every trainer will. */

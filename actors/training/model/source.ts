@@ -1,4 +1,4 @@
-import type { Fingerprint } from '../../../datasets/index.ts'
+import type { Fingerprint, Scaling, Split } from '../../../datasets/index.ts'
 import type { Graph, TrainingGraph } from '../../../models/index.ts'
 import type { JobSpec } from '../service-types.ts'
 
@@ -6,7 +6,12 @@ import type { JobSpec } from '../service-types.ts'
 export interface ModelContext {
   spec: Pick<JobSpec, 'model' | 'loss' | 'freeze'>
   /** What it is trained on. */
-  data: Pick<Fingerprint, 'shape' | 'classes' | 'positions'>
+  data: Pick<Fingerprint, 'shape' | 'classes' | 'positions'> & {
+    /** How its values were made from bytes. */
+    scaling?: Scaling
+    /** Its training samples, where the data is open. */
+    train?: Split
+  }
 }
 
 /** A model ready to be trained. */
@@ -41,6 +46,8 @@ export interface ModelSource {
    * @param path - of the file that the user named
    */
   settings?(path: string, options: { signal?: AbortSignal }): Promise<Partial<JobSpec>>
+  /** What of the file is done otherwise than it says, one line each, for the user. */
+  notes?(path: string, options: { signal?: AbortSignal }): Promise<string[]>
   /**
    * Opens what {@link ModelSource.collect} gave, on any node.
    *

@@ -74,7 +74,7 @@ export class Service implements NodeService {
 
   async submit(input: JobSpec, options: CallOptions = {}): Promise<{ job: string; warnings: string[] }> {
     const { mesh, agent } = this.#init
-    const spec = checkSpec(input)
+    let spec = checkSpec(input)
     const strategy = strategyNamed(spec.strategy)
     strategy.create(spec.strategyOptions ?? {})
     if (spec.resume !== undefined) await latestCheckpoint(spec.resume)
@@ -98,6 +98,7 @@ export class Service implements NodeService {
         `a batch of ${batch} over all trainers is larger than the ${dataset.train.count} samples of ${spec.data}`
       )
     }
+    spec = withEpochs(spec, batch, dataset.train.count, strategy.synchronous)
     const job = randomBytes(5).toString('hex')
     const model = await this.#model(spec, dataset, job, options)
     const local = await this.#resume(spec, job)
@@ -210,7 +211,9 @@ export class Service implements NodeService {
     const { files } = this.#init.agent
     const folder = files.modelFolder(job)
     try {
-      return await files.adoptModel(job, await prepareModel({ spec, data: data.fingerprint }, folder, options))
+      const { fingerprint, scaling } = data
+      const context = { spec, data: { ...fingerprint, ...(scaling === undefined ? {} : { scaling }) } }
+      return await files.adoptModel(job, await prepareModel(context, folder, options))
     } catch (error) {
       await rm(dirname(folder), { recursive: true, force: true })
       throw error
@@ -327,4 +330,18 @@ async function latestCheckpoint(path: string): Promise<string> {
   const names = (await readdir(folder).catch(() => [])).sort().reverse()
   for (const name of names) if (await holds(join(folder, name))) return join(folder, name)
   throw new InvalidParametersError(`${path}: no checkpoint to resume from; it holds neither manifest.json nor checkpoints/`)
+}
+
+/**
+ * A job of so many steps, its epochs brought to as many as they take. An asynchronous job knows epochs only; the group of a synchronous
+ * one may grow where it takes every trainer there is, and then the steps alone end it.
+ *
+ * @param total - samples of a step of all trainers
+ */
+function withEpochs(spec: JobSpec, total: number, count: number, synchronous: boolean): JobSpec {
+  const { steps, ...rest } = spec
+  if (steps === undefined) return spec
+  const epochs = Math.min(spec.epochs, Math.max(1, Math.ceil((steps * total) / count)))
+  if (!synchronous) return { ...rest, epochs }
+  return spec.trainers === 'all' ? spec : { ...spec, epochs }
 }

@@ -340,7 +340,7 @@ export class AsynchronousSession {
       reporter.evaluation(epochs - 1, run.progress.step, evaluation, worst)
       run.arenas.parameters.set(model.mean)
       await reporter.checkpoint(this.checkpoint())
-      await reporter.finish(model.mean, evaluation)
+      await reporter.finish(model.mean, evaluation, epochs * run.dataset.train.count)
       return
     }
   }

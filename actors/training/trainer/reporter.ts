@@ -130,12 +130,11 @@ export class Reporter {
   }
 
   /** Writes the trained model and tells the node that the run is over. */
-  async finish(parameters: Float32Array, evaluation: Evaluation): Promise<void> {
+  async finish(parameters: Float32Array, evaluation: Evaluation, samples = this.#run.samples): Promise<void> {
     const model = await this.#evaluator.call('exportModel', { parameters, evaluation })
     await this.#send({ type: 'files', names: [model] })
     await this.#flushing
     const { step } = this.#run.progress
-    const samples = this.#run.job.spec.epochs * this.#run.dataset.train.count
     await this.#send({ type: 'finished', ...evaluation, samples, step })
   }
 

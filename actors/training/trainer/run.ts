@@ -121,6 +121,23 @@ export class TrainingRun {
     return parametersOnly ? stateHash(parameters) : stateHash(parameters, optimizer)
   }
 
+  /** Whether the job's epochs or its steps are over. */
+  get finished(): boolean {
+    const { epochs, steps = Number.POSITIVE_INFINITY } = this.job.spec
+    return this.progress.epoch >= epochs || this.progress.step >= steps
+  }
+
+  /** Whether the next step ends the job. @param epochEnds - whether it ends its epoch */
+  isLast(epochEnds: boolean): boolean {
+    const { epochs, steps = Number.POSITIVE_INFINITY } = this.job.spec
+    return (epochEnds && this.progress.epoch + 1 >= epochs) || this.progress.step + 1 >= steps
+  }
+
+  /** Samples committed so far, over all epochs. */
+  get samples(): number {
+    return this.progress.epoch * this.dataset.train.count + this.progress.position
+  }
+
   /** Learning rate of the next step. */
   rate(): number {
     return rateAt(this.#schedule, this.job.spec.lr, this.progress.step)
@@ -205,17 +222,18 @@ export class TrainingRun {
     for (let i = 0; i < statistics.length; i++) statistics[i]! += this.arenas.gradients[total + i]! / denominator
   }
 
-  /** Scores parameters on the whole test split. They are copied first: training may go on meanwhile. */
+  /** Scores parameters on the test split, or what the job takes of it. They are copied first: training may go on meanwhile. */
   async evaluate(parameters: Float32Array = this.arenas.parameters, signal?: AbortSignal): Promise<Evaluation> {
     const copy = sharedFloats(parameters.length)
     copy.set(parameters)
     const { test } = this.dataset
+    const count = Math.min(test.count, this.job.spec.evaluateSamples ?? test.count)
     let lossSum = 0
     let denominator = 0
     let correct = 0
-    for (let start = 0; start < test.count; start += EVALUATION_BATCH) {
+    for (let start = 0; start < count; start += EVALUATION_BATCH) {
       signal?.throwIfAborted()
-      const ids = Array.from({ length: Math.min(EVALUATION_BATCH, test.count - start) }, (_, i) => start + i)
+      const ids = Array.from({ length: Math.min(EVALUATION_BATCH, count - start) }, (_, i) => start + i)
       const outcome = await this.engine.forward(this.#fill(test, ids), copy)
       this.#spare.push(outcome.batch)
       lossSum += outcome.lossSum

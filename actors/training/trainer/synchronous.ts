@@ -266,7 +266,7 @@ export class SynchronousSession {
     const { epoch, position } = run.progress
     await this.#atBorders()
     if (this.#ended.signal.aborted) return
-    if (epoch >= run.job.spec.epochs) return
+    if (run.finished) return
     const slice = this.#sliceAt(epoch, position)
     const ahead = this.#next
     this.#next = undefined
@@ -290,7 +290,7 @@ export class SynchronousSession {
       step: run.progress.step + 1,
       samples: outcome.denominator,
       rate: run.rate() * this.#scale(),
-      last: following >= count && epoch + 1 >= run.job.spec.epochs
+      last: run.isLast(following >= count)
     })
   }
 
@@ -325,17 +325,20 @@ export class SynchronousSession {
     if (this.#rounds && step !== this.#committed?.progress.step) return
     const before = this.#border ?? step - 1
     this.#border = step
-    const finished = run.progress.epoch >= spec.epochs
+    const { finished } = run
     const over = reporter.epochOver
     reporter.epochOver = undefined
-    const every = spec.checkpointEvery
-    const due = every === undefined ? over !== undefined : step > 0 && Math.floor(step / every) > Math.floor(before / every)
+    const passed = (every: number) => Math.floor(step / every) > Math.floor(before / every)
+    const due = spec.checkpointEvery === undefined ? over !== undefined : step > 0 && passed(spec.checkpointEvery)
+    const scored =
+      spec.evaluateEvery === undefined ? over !== undefined : (step > 0 || spec.evaluateFirst === true) && passed(spec.evaluateEvery)
     if (!this.#evaluates) return
     if (over !== undefined) for (let epoch = over.first; epoch <= over.epoch; epoch++) reporter.epoch(epoch, over.committed, 0)
     // A generation that begins at the very end has its evaluator score the model again: the last one may have died before it did.
-    if (over !== undefined || finished) {
+    if (scored || finished) {
       const evaluation = await reporter.evaluate(run.arenas.parameters, this.#ended.signal)
-      reporter.evaluation(run.progress.epoch - 1, run.progress.step, evaluation)
+      const { epoch, position } = run.progress
+      reporter.evaluation(position === 0 && epoch > 0 ? epoch - 1 : epoch, step, evaluation)
       if (due || finished) await reporter.checkpoint({ generation: this.group.generation, strategy: { name: this.group.algorithm } })
       if (finished) await reporter.finish(run.arenas.parameters, evaluation)
     } else if (due) await reporter.checkpoint({ generation: this.group.generation, strategy: { name: this.group.algorithm } })
