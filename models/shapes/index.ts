@@ -6,7 +6,7 @@
  */
 import { InvalidParametersError } from '../../common/index.ts'
 import { describe } from '../graph/attributes.ts'
-import type { GraphNode, ValueType } from '../graph/types.ts'
+import type { Dim, GraphNode, ValueType } from '../graph/types.ts'
 import { type Infer, InferContext } from './context.ts'
 import { convolution } from './convolution.ts'
 import { elementwise } from './elementwise.ts'
@@ -44,5 +44,8 @@ export function inferNode(node: GraphNode, types: ReadonlyMap<string, ValueType>
       return types.get(name) ?? new InferContext(node, []).fail(`input '${name}' is assigned by nothing before it`)
     })
   )
-  return rule(context)
+  const outputs = rule(context)
+  // A rule that picks elements of a shape does not ask whether they are there.
+  if (outputs.some(o => o.content?.includes(undefined as unknown as Dim))) context.fail('an index lies outside its input')
+  return outputs
 }

@@ -29,7 +29,12 @@ const gemm: Infer = (c: InferContext) => {
   const left = intAttribute(c.node, 'transA', 0) !== 0 ? transposed(a) : a
   const right = intAttribute(c.node, 'transB', 0) !== 0 ? transposed(b) : b
   if (differ(left[1], right[0])) c.fail(`[${left.join(', ')}] and [${right.join(', ')}] do not multiply`)
-  return [{ type: c.sameType(), shape: [left[0], right[1]] }]
+  const shape = [left[0], right[1]]
+  const added = c.inputs[2]?.shape ?? []
+  if (added.length > 2 || added.some((d, i) => d !== 1 && differ(d, shape[i + 2 - added.length]))) {
+    c.fail(`[${added.join(', ')}] cannot be added to [${shape.join(', ')}]`)
+  }
+  return [{ type: c.sameType(), shape }]
 }
 
 /** The equation of an Einsum without spaces, its operands' and its result's subscripts; an implicit result is spelt out. */

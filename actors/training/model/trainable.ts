@@ -1,5 +1,5 @@
-import { InvalidParametersError } from '../../../common/index.ts'
-import { type DataType, freezeParameters, type Graph, parseLoss, trainingGraph } from '../../../models/index.ts'
+import { GradmeshError, InvalidParametersError, MalformedError } from '../../../common/index.ts'
+import { type DataType, freezeParameters, type Graph, type LossName, parseLoss, type TrainingGraph, trainingGraph } from '../../../models/index.ts'
 import { labelsFor } from './labels.ts'
 import type { ModelContext, OpenedModel } from './source.ts'
 
@@ -16,7 +16,7 @@ export function trainable(whole: Graph, { spec, data }: ModelContext, name: stri
   const graph = spec.freeze === undefined || spec.freeze.length === 0 ? whole : freezeParameters(whole, spec.freeze)
   if (graph.parameters.size === 0) throw new InvalidParametersError(`${name}: it has no float32 initializer that could be trained`)
   const loss = parseLoss(spec.loss ?? 'softmax-ce')
-  const training = trainingGraph(graph, { loss })
+  const training = differentiated(graph, loss, name)
   const { data: input } = training.inputs
   if (!feedable.includes(input.type)) {
     throw new InvalidParametersError(`${name} takes samples of ${input.type}; those of ${feedable.join(', ')} can be fed`)
@@ -41,6 +41,17 @@ export function trainable(whole: Graph, { spec, data }: ModelContext, name: stri
   }
   labelsFor(training.inputs.labels, data)
   return { graph, training }
+}
+
+function differentiated(graph: Graph, loss: LossName, name: string): TrainingGraph {
+  try {
+    return trainingGraph(graph, { loss })
+  } catch (error) {
+    if (error instanceof GradmeshError) throw error
+    // A file may pass for a model and still be none that a rule can work on.
+    const why = error instanceof Error ? error.message.split('\n')[0]!.slice(0, 200) : String(error)
+    throw new MalformedError(`${name}: not a sound model (${why})`, { cause: error })
+  }
 }
 
 /** Whether the floats of one are those of the other, in their order: dimensions of 1 do not matter, nor that a sample is flat. */
