@@ -12,6 +12,9 @@ export interface SoftmaxOptions {
   topK?: number
 }
 
+/** More is no classification that could be computed. */
+const MAX_CLASSES = 2 ** 24
+
 /**
  * Which dimension of scores holds the classes: [N, C]; the last of [N, T, C], as language models have it; the second of images
  * [N, C, H, W] and beyond.
@@ -20,7 +23,8 @@ export interface SoftmaxOptions {
  */
 export function classAxis(shape: Dim[], name: string): number {
   const axis = shape.length === 3 ? 2 : 1
-  if (shape.length >= 2 && isStatic(shape.slice(1))) return axis
+  const classes = Number(shape[axis] ?? 0)
+  if (shape.length >= 2 && isStatic(shape.slice(1)) && classes >= 1 && classes <= MAX_CLASSES) return axis
   throw new InvalidParametersError(
     `the model's output '${name}' is [${shape.join(', ')}]; softmax cross-entropy needs [batch, classes], [batch, positions, classes] or [batch, classes, height, width], known but for the batch`
   )

@@ -14,6 +14,9 @@ import { contributed, linear } from './linear.ts'
 import { movement } from './movement.ts'
 import { reduction } from './reduction.ts'
 
+/** Largest dimension that a value may have. */
+const MAX_DIM = 2 ** 40
+
 const rules = new Map<string, Infer>(Object.entries({ ...elementwise, ...convolution, ...linear, ...movement, ...reduction }))
 const contributedRules = new Map<string, Infer>(Object.entries(contributed))
 
@@ -47,5 +50,7 @@ export function inferNode(node: GraphNode, types: ReadonlyMap<string, ValueType>
   const outputs = rule(context)
   // A rule that picks elements of a shape does not ask whether they are there.
   if (outputs.some(o => o.content?.includes(undefined as unknown as Dim))) context.fail('an index lies outside its input')
+  const impossible = outputs.find(o => o.shape.some(d => typeof d === 'number' && !(d >= 0 && d <= MAX_DIM)))
+  if (impossible !== undefined) context.fail(`its result would be [${impossible.shape.join(', ')}]`)
   return outputs
 }

@@ -164,6 +164,7 @@ const expand: Infer = (c: InferContext) => {
 
 const pad: Infer = (c: InferContext) => {
   const x = c.shape(0)
+  c.input(1)
   const pads = c.content(1)
   const axes = c.inputs[3] === undefined ? x.map((_, i) => i) : c.ints(3).map(a => c.axis(a, x.length))
   const shape = [...x]

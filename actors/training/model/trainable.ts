@@ -1,5 +1,13 @@
 import { GradmeshError, InvalidParametersError, MalformedError } from '../../../common/index.ts'
-import { type DataType, freezeParameters, type Graph, type LossName, parseLoss, type TrainingGraph, trainingGraph } from '../../../models/index.ts'
+import {
+  type DataType,
+  freezeParameters,
+  type Graph,
+  type LossName,
+  parseLoss,
+  type TrainingGraph,
+  trainingGraph
+} from '../../../models/index.ts'
 import { labelsFor } from './labels.ts'
 import type { ModelContext, OpenedModel } from './source.ts'
 
