@@ -11,6 +11,7 @@ import { joinCommand } from './commands/join.ts'
 import { keyCommand } from './commands/key.ts'
 import { leaveCommand } from './commands/leave.ts'
 import { logsCommand } from './commands/logs.ts'
+import { modelCommand } from './commands/model.ts'
 import { statusCommand } from './commands/status.ts'
 import { stopCommand } from './commands/stop.ts'
 import { trainCommand } from './commands/train.ts'
@@ -33,6 +34,7 @@ const commands = [
   keyCommand,
   leaveCommand,
   compareCommand,
+  modelCommand,
   doctorCommand
 ]
 

@@ -23,10 +23,13 @@ export {
   type CaffeSolver,
   caffeData,
   caffeModel,
+  declaredShape,
   isSolver,
   type NetReference,
+  netOf,
   parseNet,
-  parseSolver
+  parseSolver,
+  printText
 } from './caffe/index.ts'
 export * from './description/index.ts'
 export { exportModel } from './export.ts'
@@ -47,7 +50,9 @@ export { type LossName, lossNames, parseLoss } from './losses/index.ts'
 export { type OpenOptions, openOnnx, packOnnx } from './onnx/file.ts'
 export { type LoadOptions, loadOnnx } from './onnx/load.ts'
 export { initialise, parameterLayout, stateLayout } from './parameters.ts'
+export { type ModelSummary, type SummaryRow, summarise } from './summary.ts'
 export type { TrainingGraph, TrainingOptions } from './training.ts'
 export { trainingGraph } from './training.ts'
 export type { MlpOptions, ModelName, ZooInput } from './zoo/index.ts'
 export { buildModel, describeModel, modelInput, modelNames } from './zoo/index.ts'
+export { modelNamed, parseModelName } from './zoo/name.ts'

@@ -10,16 +10,26 @@ import type { Graph } from '../graph/types.ts'
 import type { TrainingOptions } from '../training.ts'
 import { type ConvertedNet, convertNet } from './convert.ts'
 import { filterLayers, type Phase, stateOf } from './filter.ts'
+import { declaredShape as shapeOfData } from './layers/data.ts'
 import { batchSize, type CaffeInput, dataLayers, sourceOf } from './layers/index.ts'
 import type { Message } from './message.ts'
 import type { CaffeNet } from './net.ts'
 
+export { netOf } from './from-model.ts'
 export { Message } from './message.ts'
 export { type CaffeNet, parseNet } from './net.ts'
 export { printText } from './print.ts'
 export { type CaffeSolver, isSolver, type NetReference, parseSolver } from './solver.ts'
 export { parseText } from './text.ts'
 export type { CaffeInput }
+
+/** The shape of a sample that the net's data layers declare; undefined where none does. */
+export function declaredShape(net: CaffeNet): number[] | undefined {
+  return net
+    .messages('layer')
+    .map(shapeOfData)
+    .find(shape => shape !== undefined)
+}
 
 /** What a net says of the data that it takes in a phase. */
 export interface CaffeData {

@@ -5,6 +5,7 @@ import { type Kind, LayerContext } from './context.ts'
 import type { Activation } from './fields.ts'
 import { nearest } from './nearest.ts'
 import { kinds, type Layer, type Model } from './schema.ts'
+import { inputName, inputShape, speltOut } from './spelt.ts'
 
 /** What a model is built for, where its description leaves that open. */
 export interface ModelInput {
@@ -20,14 +21,13 @@ const INPUT = 'data'
 export class Compiler {
   readonly #e: Emitter
   readonly #values = new Map<string, string>()
-  readonly #defaults: NonNullable<Model['defaults']>
   readonly #classes: number | undefined
   #last: string
   #count = 0
 
   /** @throws InvalidParametersError when no shape is known */
-  constructor(name: string, shape: number[] | undefined, options: { input?: string; classes?: number; defaults?: Model['defaults'] } = {}) {
-    const { input = INPUT, classes, defaults = {} } = options
+  constructor(name: string, shape: number[] | undefined, options: { input?: string; classes?: number } = {}) {
+    const { input = INPUT, classes } = options
     if (shape === undefined) {
       throw new InvalidParametersError(`model '${name}' does not say what samples it takes; give it an input, or data to train on`)
     }
@@ -40,7 +40,6 @@ export class Compiler {
     this.#e = new Emitter(graph)
     this.#last = input
     this.#values.set(input, input)
-    this.#defaults = defaults
     this.#classes = classes
   }
 
@@ -69,17 +68,16 @@ export class Compiler {
     if (this.#e.graph.types.has(name)) throw new InvalidParametersError(`two layers or values are called '${name}'; give each its own name`)
     const given = layer.inputs === undefined ? [this.#last] : typeof layer.inputs === 'string' ? [layer.inputs] : layer.inputs
     const own = layer as { activation?: Activation; lrMult?: number; decayMult?: number }
-    const { shape } = kinds[layer.type].schema
     const context = new LayerContext({
       e: this.#e,
       name,
       inputs: given.map(input => this.value(input, name)),
-      activation: own.activation ?? ('activation' in shape && 'weight' in shape ? this.#defaults.activation : undefined),
-      rates: { lrMult: own.lrMult ?? this.#defaults.lrMult, decayMult: own.decayMult ?? this.#defaults.decayMult },
-      classes: this.#classes
+      ...(own.activation === undefined ? {} : { activation: own.activation }),
+      rates: own,
+      ...(this.#classes === undefined ? {} : { classes: this.#classes })
     })
     try {
-      const result = (kinds[layer.type] as unknown as Kind).build(context, this.#filled(layer))
+      const result = (kinds[layer.type] as unknown as Kind).build(context, layer)
       this.#values.set(name, result)
       this.#last = name
       return name
@@ -132,15 +130,6 @@ export class Compiler {
     for (const [layer, made] of this.#values) if (made === value) this.#values.set(layer, name)
     graph.outputs.push(name)
   }
-
-  #filled(layer: Layer): Layer {
-    const { filler } = this.#defaults
-    const own = layer as { weight?: { filler?: unknown } }
-    const takes =
-      'weight' in kinds[layer.type].schema.shape && layer.type !== 'batchNorm' && layer.type !== 'layerNorm' && layer.type !== 'prelu'
-    if (filler === undefined || own.weight?.filler !== undefined || !takes) return layer
-    return { ...layer, weight: { ...own.weight, filler } } as Layer
-  }
 }
 
 /**
@@ -150,18 +139,17 @@ export class Compiler {
  * @throws InvalidParametersError naming the layer
  */
 export function buildDescription(model: Model, input: ModelInput = {}, where?: (layer: number) => string): Graph {
-  const given = Array.isArray(model.input) ? { shape: model.input } : model.input
-  if (given !== undefined && input.shape !== undefined && given.shape.join() !== input.shape.join()) {
+  const shape = inputShape(model)
+  if (shape !== undefined && input.shape !== undefined && shape.join() !== input.shape.join()) {
     throw new InvalidParametersError(
-      `model '${model.name ?? 'model'}' takes samples of shape [${given.shape.join(', ')}], and the data has [${input.shape.join(', ')}]`
+      `model '${model.name ?? 'model'}' takes samples of shape [${shape.join(', ')}], and the data has [${input.shape.join(', ')}]`
     )
   }
-  const compiler = new Compiler(model.name ?? 'model', given?.shape ?? input.shape, {
-    input: given?.name,
-    classes: input.classes,
-    defaults: model.defaults
+  const compiler = new Compiler(model.name ?? 'model', shape ?? input.shape, {
+    input: inputName(model),
+    ...(input.classes === undefined ? {} : { classes: input.classes })
   })
-  model.layers.forEach((layer, i) => {
+  speltOut(model).forEach((layer, i) => {
     try {
       compiler.layer(layer)
     } catch (error) {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { InvalidParametersError } from '../../common/index.ts'
 import { name } from './fields.ts'
 import { type Layer, layer, type Model, model } from './schema.ts'
+import { inputName } from './spelt.ts'
 import { type Training, training } from './training.ts'
 
 /** A whole file: a model, and how it is trained. */
@@ -36,15 +37,11 @@ export function settle(given: Document, fail: (path: LayerPath, why: string) => 
   const { layers, graph, seed, training, ...rest } = given
   if ((layers === undefined) === (graph === undefined)) return fail([], 'a model has either layers or a graph: give one of the two')
   const { list, paths } =
-    layers === undefined ? ordered(graph!, inputName(rest.input), fail) : { list: layers, paths: layers.map((_, i) => ['layers', i]) }
+    layers === undefined ? ordered(graph!, inputName(rest), fail) : { list: layers, paths: layers.map((_, i) => ['layers', i]) }
   const description: Description = { model: { ...rest, layers: list } }
   if (seed !== undefined) description.seed = seed
   if (training !== undefined) description.training = training
   return { description, paths }
-}
-
-function inputName(input: Model['input']): string {
-  return (Array.isArray(input) ? undefined : input?.name) ?? 'data'
 }
 
 /** Depth first from the layers as written; a layer without inputs reads the model's input. */

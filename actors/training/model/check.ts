@@ -1,6 +1,5 @@
-import { parseLoss } from '../../../models/index.ts'
+import { parseLoss, parseModelName } from '../../../models/index.ts'
 import type { JobSpec } from '../service-types.ts'
-import { parseModelName } from '../trainer/model-name.ts'
 import { modelFileName } from './file-name.ts'
 import { sourceOf } from './open.ts'
 import type { ModelContext } from './source.ts'

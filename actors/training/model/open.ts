@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { modelNamed } from '../trainer/model-name.ts'
+import { modelNamed } from '../../../models/index.ts'
 import { modelFileName } from './file-name.ts'
 import type { ModelContext, ModelSource, OpenedModel } from './source.ts'
 import { sources } from './sources.ts'

@@ -1,11 +1,10 @@
 import * as ort from 'onnxruntime-node'
 import { InvalidParametersError } from '../../../common/index.ts'
 import { type Dataset, openDataset, type Split, sampleOrder } from '../../../datasets/index.ts'
-import { initialise, trainingGraph } from '../../../models/index.ts'
+import { initialise, modelNamed, trainingGraph } from '../../../models/index.ts'
 import type { ArenaSizes, Arenas } from '../exchange/index.ts'
 import { createOptimizer, type OptimizerSpec, parseSchedule, rateAt, type Schedule } from '../optimizers/index.ts'
 import { TAIL } from '../trainer/arenas.ts'
-import { modelNamed } from '../trainer/model-name.ts'
 import type { SampleSlice, Score, TrainerWork, Workload } from './workload.ts'
 
 /** Samples of one evaluation request. */

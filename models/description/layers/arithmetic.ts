@@ -77,10 +77,22 @@ const padChannels = kind(
   }
 )
 
-/** x·scale + shift, both numbers. */
+const numbers = z.union([real, z.array(real).min(1).max(65_536)])
+
+/** x·scale + shift, each one number, or one a channel. */
 const affine = kind(
-  z.strictObject({ type: z.literal('affine'), ...common, scale: real.optional(), shift: real.optional() }),
-  (c, { scale = 1, shift = 0 }) => c.result('Add', [c.op('Mul', [c.x, c.e.scalar(scale)]), c.e.scalar(shift)])
+  z.strictObject({ type: z.literal('affine'), ...common, scale: numbers.optional(), shift: numbers.optional() }),
+  (c, layer) => {
+    const [channels, ...rest] = c.sample()
+    const tensor = (given: number | number[]) => {
+      if (typeof given === 'number') return c.e.scalar(given)
+      if (given.length !== channels) c.refuse(`gives ${given.length} numbers for ${channels} channels`)
+      return c.constant(given, [channels, ...rest.map(() => 1)])
+    }
+    const { scale, shift } = layer
+    if (shift === undefined) return c.result('Mul', [c.x, tensor(scale ?? 1)])
+    return c.result('Add', [scale === undefined ? c.x : c.op('Mul', [c.x, tensor(scale)]), tensor(shift)])
+  }
 )
 
 /** A slope a channel below zero. @see He 2015 */

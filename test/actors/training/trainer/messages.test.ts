@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { decodeMessage, encodeMessage, type TrainerMessage } from '../../../../actors/training/trainer/messages.ts'
-import { modelNamed, parseModelName } from '../../../../actors/training/trainer/model-name.ts'
 import { InvalidParametersError, MalformedError } from '../../../../common/index.ts'
+import { modelNamed, parseModelName } from '../../../../models/index.ts'
 
 const number = fc.integer({ min: 0, max: 2 ** 32 - 1 })
 const body = fc.uint8Array({ maxLength: 50 })

@@ -1,8 +1,9 @@
-import { InvalidParametersError } from '../../../common/index.ts'
-import { buildModel, type Graph, type MlpOptions, modelNames } from '../../../models/index.ts'
+import { InvalidParametersError } from '../../common/index.ts'
+import type { Graph } from '../graph/types.ts'
+import { buildModel, type MlpOptions, modelNames } from './index.ts'
 
 /**
- * Builds the model that a job names: a zoo name, options after a question mark where it takes any
+ * Builds a model of the zoo by its name, options after a question mark where it takes any
  * (`mlp?hidden=64,64&activation=tanh`).
  *
  * @throws InvalidParametersError that lists the known names or options
