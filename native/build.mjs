@@ -18,7 +18,16 @@ export const parts = {
 /** No fast-math and no contraction: the bits are those of the TypeScript twins. Errno and traps of the C library are used nowhere. */
 const FLAGS = [
   ...['-std=c++17', '-O2', '-Wno-psabi', '-ftree-vectorize', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-fPIC'],
-  ...['-fvisibility=hidden', '-fno-strict-aliasing', '-Wall', '-Wextra', '-pthread', '-DNAPI_VERSION=8', '-DNAPI_CPP_EXCEPTIONS']
+  ...[
+    '-fvisibility=hidden',
+    '-fno-strict-aliasing',
+    '-Wall',
+    '-Wextra',
+    '-Wno-maybe-uninitialized',
+    '-pthread',
+    '-DNAPI_VERSION=8',
+    '-DNAPI_CPP_EXCEPTIONS'
+  ]
 ]
 
 /** Instructions that a file may use; it is entered only where the processor has them. Contraction stays off: no FMA. */

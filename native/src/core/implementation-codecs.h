@@ -23,7 +23,7 @@ inline float fromHalf(uint16_t half) {
 }
 
 void packHalf(const float* from, uint8_t* into, size_t n) {
-  auto* halves = reinterpret_cast<U16*>(into);
+  U16* halves = reinterpret_cast<U16*>(into);
   size_t i = 0;
 #if defined(__F16C__)
   for (; i + 8 <= n; i += 8) {
@@ -35,7 +35,7 @@ void packHalf(const float* from, uint8_t* into, size_t n) {
 }
 
 void unpackHalf(const uint8_t* from, float* into, size_t n) {
-  const auto* halves = reinterpret_cast<const U16*>(from);
+  const U16* halves = reinterpret_cast<const U16*>(from);
   size_t i = 0;
 #if defined(__F16C__)
   for (; i + 8 <= n; i += 8)
@@ -45,7 +45,7 @@ void unpackHalf(const uint8_t* from, float* into, size_t n) {
 }
 
 void packBfloat(const float* from, uint8_t* into, size_t n) {
-  auto* halves = reinterpret_cast<U16*>(into);
+  U16* halves = reinterpret_cast<U16*>(into);
   EACH for (size_t i = 0; i < n; i++) {
     uint32_t bits;
     memcpy(&bits, from + i, 4);
@@ -56,7 +56,7 @@ void packBfloat(const float* from, uint8_t* into, size_t n) {
 }
 
 void unpackBfloat(const uint8_t* from, float* into, size_t n) {
-  const auto* halves = reinterpret_cast<const U16*>(from);
+  const U16* halves = reinterpret_cast<const U16*>(from);
   EACH for (size_t i = 0; i < n; i++) {
     const uint32_t bits = static_cast<uint32_t>(halves[i]) << 16;
     memcpy(into + i, &bits, 4);

@@ -143,11 +143,8 @@ void lambMoments(const float* w, const float* g, float* m, float* v, const float
     }
     size_t j = 0;
     for (; j + 16 <= length; j += 16) {
-      const D8 a = wide(w + start + j), b = wide(w + start + j + 8), c = wide(u + j), d = wide(u + j + 8);
-      weights.low += a * a;
-      weights.high += b * b;
-      directions.low += c * c;
-      directions.high += d * d;
+      weights.addProducts(w + start + j, w + start + j);
+      directions.addProducts(u + j, u + j);
     }
     for (rest = 0; j < length; j++, rest++) {
       tailW[rest] = static_cast<double>(w[start + j]) * static_cast<double>(w[start + j]);

@@ -17,6 +17,22 @@
 #define EACH _Pragma("GCC ivdep")
 #endif
 
+// Bytes of this instruction set's vectors. GCC makes poor code of wider ones.
+#if defined(__AVX512F__)
+#define VECTOR 64
+#elif defined(__AVX2__)
+#define VECTOR 32
+#else
+#define VECTOR 16
+#endif
+
+// Small loops over the vectors of one round, whose counters are constants to the compiler.
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
 namespace gradmesh {
 namespace {
 
