@@ -27,7 +27,7 @@ const Tables& tables() {
 
 #if defined(__x86_64__)
 /** Bytes of one of three streams: the instruction has a latency of three, and takes a word a cycle. */
-constexpr size_t STREAM = 2728;
+constexpr size_t STREAM = 4096;
 
 /** What STREAM zero bytes make of a state: linear, so that one table for each of its bytes says it. */
 struct Shift {
