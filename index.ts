@@ -6,16 +6,28 @@
  * @example
  * import { actor, join } from 'gradmesh'
  *
- * const Counter = actor<{ n: number }, { add(by: number): number }>('counter', {
+ * const Counter = actor('counter', {
  *   create: () => ({ n: 0 }),
- *   calls: { add: ({ state }, by) => (state.n += by) }
+ *   calls: { add: ({ state }, by: number) => (state.n += by) }
  * })
  * const mesh = await join({ stateDir: '/tmp/my-node' })
  * mesh.register(Counter)
  * console.log(await mesh.at(Counter, 'a').call('add', 2))
  * await mesh.close()
  */
-export { type ActorType, actor, type CallTable, type Handle, processActor, serve } from './actors/runtime/index.ts'
+export {
+  type ActorType,
+  actor,
+  type CallTable,
+  call,
+  type Definition,
+  event,
+  type Handle,
+  type Handlers,
+  processActor,
+  type StandardSchema,
+  serve
+} from './actors/runtime/index.ts'
 export {
   type JobEvent,
   type JobSpec,

@@ -11,7 +11,6 @@ export interface JobFlags extends UpdateFlags {
   solver?: string
   loss?: string
   freeze?: string[]
-  weights?: string
   data?: string
   strategy?: string
   strategyOption?: Record<string, string | number | boolean>
@@ -86,8 +85,7 @@ export function jobSpec(flags: JobFlags, cwd: string, earlier?: Partial<JobSpec>
       evaluateEvery: flags.evaluateEvery,
       name: flags.name,
       loss: flags.loss,
-      freeze: flags.freeze,
-      weights: flags.weights === undefined ? undefined : resolve(cwd, flags.weights)
+      freeze: flags.freeze
     }),
     model,
     data,

@@ -137,6 +137,12 @@ export class CrashedError extends GradmeshError {
   }
 }
 
+/** A chain of calls came back to an actor that is in the middle of a turn of that chain. Nothing was executed. */
+export class DeadlockError extends GradmeshError {
+  static override name = 'DeadlockError'
+  override name = 'DeadlockError'
+}
+
 /** Another process holds the lock of this folder, port or device. */
 export class InUseError extends GradmeshError {
   static override name = 'InUseError'
@@ -161,6 +167,7 @@ const classes = [
   NoQuorumError,
   AbortedError,
   CrashedError,
+  DeadlockError,
   InUseError
 ] as const
 

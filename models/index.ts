@@ -15,7 +15,6 @@
  */
 
 export {
-  type CaffeBlob,
   type CaffeData,
   type CaffeInput,
   type CaffeModel,
@@ -26,18 +25,11 @@ export {
   caffeModel,
   declaredShape,
   isSolver,
-  learnable,
   type NetReference,
   netOf,
   parseNet,
   parseSolver,
-  printText,
-  readSolverState,
-  readWeights,
-  type SolverState,
-  useWeights,
-  writeSolverState,
-  writeWeights
+  printText
 } from './caffe/index.ts'
 export * from './description/index.ts'
 export { exportModel } from './export.ts'

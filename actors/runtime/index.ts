@@ -5,20 +5,26 @@
  * a supervised process of its own; a call finds it by its address from anywhere on the mesh.
  *
  * @example
- * const Counter = actor<{ n: number }, { add(by: number): number }>('counter', {
- *   create: () => ({ n: 0 }),
- *   calls: { add: ({ state }, by) => (state.n += by) }
+ * const Counter = actor('counter', {
+ *   state: z.object({ n: z.number().default(0) }),
+ *   calls: { add: ({ state }, by: number) => (state.n += by) }
  * })
- * const runtime = new Runtime({ mesh, logger })
+ * const runtime = new Runtime({ mesh, logger, store })
  * runtime.register(Counter)
  * console.log(await runtime.at(Counter, 'a').call('add', 2))
  */
-export * from './address.ts'
+export { type Address, address, formatAddress, parseAddress } from './address.ts'
 export * from './definition.ts'
-export type { Handle } from './handle.ts'
-export { type CallOptions, DEFAULT_DEADLINE } from './ipc.ts'
+export type { Recovery } from './epochs.ts'
+export { type CallOptions, DEFAULT_DEADLINE, type Handle, type HandleOptions, type StreamOptions } from './handle.ts'
+export type { Lease, Ledger } from './ledger.ts'
 export { type HostedActor, host } from './local.ts'
 export { type ProcessContext, serve } from './process-entry.ts'
 export { ProcessHost } from './process-host.ts'
-export { ACTOR_PROTOCOL, MAX_VALUE, Runtime, type RuntimeMesh } from './runtime.ts'
+export { Runtime } from './runtime.ts'
+export type { RuntimeInit, RuntimeMesh } from './runtime-types.ts'
+export type { StandardSchema, StateSpec, VersionedState } from './schema.ts'
 export { defaultRestart, type RestartPolicy } from './supervision-core.ts'
+export type { TraceHeaders } from './trace.ts'
+export { MAX_VALUE } from './values.ts'
+export { ACTOR_PROTOCOL } from './wire.ts'

@@ -1,32 +1,19 @@
 import type { ChildProcess } from 'node:child_process'
 import { AbortedError, CrashedError, DeadlineError, fromWireError, toWireError, type WireError } from '../../common/index.ts'
+import { type CallOptions, type CallTarget, DEFAULT_DEADLINE } from './handle.ts'
 
 /** What travels between a node and the process of one of its actors, by structured cloning. */
 export type IpcMessage =
   | { type: 'init'; key: string; self: string; argument: unknown }
   | { type: 'ready' }
+  /** An empty actor name means the receiving process's own actor. */
   | { type: 'call'; id: number; to: CallTarget; method: string; argument: unknown; from: string; deadline: number }
   | { type: 'cancel'; id: number }
   | { type: 'reply'; id: number; value: unknown }
   | { type: 'failed'; id: number; error: WireError }
 
-/** An address, and the node it is pinned to if any. An empty actor name means the receiving process's own actor. */
-export interface CallTarget {
-  actor: string
-  key: string
-  node?: string
-}
-
 /** The end of a process channel: `process` in the child, the `ChildProcess` in the parent. */
 export type IpcPort = Pick<ChildProcess, 'send' | 'on' | 'connected'>
-
-export interface CallOptions {
-  signal?: AbortSignal
-  /** Milliseconds until the call fails with `DeadlineError`. @default 10000 */
-  deadline?: number
-}
-
-export const DEFAULT_DEADLINE = 10_000
 
 /** Calls in both directions over one process channel. */
 export class IpcPeer {

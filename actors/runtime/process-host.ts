@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { type Clock, CrashedError, createRng, DeadlineError, type Logger } from '../../common/index.ts'
 import type { ProcessDefinition } from './definition.ts'
-import { type CallOptions, DEFAULT_DEADLINE, type IpcMessage, IpcPeer } from './ipc.ts'
+import { type CallOptions, DEFAULT_DEADLINE } from './handle.ts'
+import { type IpcMessage, IpcPeer } from './ipc.ts'
 import { createSupervision, defaultRestart, type SupervisionEffect, type SupervisionEvent, supervisionStep } from './supervision-core.ts'
 
 export interface ProcessHostInit {

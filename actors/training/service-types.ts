@@ -3,7 +3,7 @@
  * `startNode` and `startEmbedded` make one.
  */
 import type { Logger } from '../../common/index.ts'
-import type { ActorType, CallTable, Handle } from '../runtime/index.ts'
+import type { ActorType, CallTable, EventTable, Handle } from '../runtime/index.ts'
 import type { Schedule } from './optimizers/schedules.ts'
 import type { OptimizerSpec } from './optimizers/settings.ts'
 
@@ -89,8 +89,6 @@ export interface JobSpec {
   model: string
   /** What is minimised: `softmax-ce`, `soft-ce`, `bce`, `mse`, `l1`, `huber`, or `output:NAME`, an output of the model. @default softmax-ce */
   loss?: string
-  /** File of values to begin with, which travels with the job: a `.caffemodel` for a net of Caffe's. */
-  weights?: string
   /** Parameters that stay as they are: names, with * for any characters and ? for one. */
   freeze?: string[]
   data: string
@@ -277,7 +275,11 @@ export interface RunningNode extends NodeService {
   /** Makes a kind of actor known to this node. */
   register(type: ActorType<any>): void
   /** The address of an actor anywhere on the mesh; the first call activates it. */
-  at<Calls extends CallTable>(type: ActorType<Calls>, key: string, options?: { node?: string }): Handle<Calls>
+  at<Calls extends CallTable, Events extends EventTable>(
+    type: ActorType<Calls, Events>,
+    key: string,
+    options?: { node?: string }
+  ): Handle<Calls, Events>
   /** Absolute; its last part is the node's name on this machine. */
   readonly stateDir: string
   /** Names of running nodes that were tried before this one's. */

@@ -10,6 +10,8 @@ export interface KeyValue {
   /** @throws InvalidParametersError when the value is larger than 16 MiB */
   put(key: string, value: Uint8Array): void
   delete(key: string): void
+  /** Many changes as one: all are on the disk when it returns, or none. A value of undefined deletes. */
+  write(changes: Iterable<[string, Uint8Array | undefined]>): void
   /** All pairs, ordered by key. */
   entries(): [string, Uint8Array][]
 }
@@ -63,18 +65,32 @@ export class Store {
   }
 
   kv(namespace: string): KeyValue {
+    const put = (key: string, value: Uint8Array) => {
+      if (value.byteLength > MAX_STATE_VALUE) {
+        throw new InvalidParametersError(
+          `${namespace}/${key} has ${value.byteLength} bytes; the state holds at most ${MAX_STATE_VALUE} a key`
+        )
+      }
+      this.#put.run(namespace, key, value)
+    }
     return {
       get: key => this.#get.get(namespace, key)?.['value'] as Uint8Array | undefined,
-      put: (key, value) => {
-        if (value.byteLength > MAX_STATE_VALUE) {
-          throw new InvalidParametersError(
-            `${namespace}/${key} has ${value.byteLength} bytes; the state holds at most ${MAX_STATE_VALUE} a key`
-          )
-        }
-        this.#put.run(namespace, key, value)
-      },
+      put,
       delete: key => {
         this.#delete.run(namespace, key)
+      },
+      write: changes => {
+        this.#database.exec('BEGIN IMMEDIATE')
+        try {
+          for (const [key, value] of changes) {
+            if (value === undefined) this.#delete.run(namespace, key)
+            else put(key, value)
+          }
+          this.#database.exec('COMMIT')
+        } catch (error) {
+          this.#database.exec('ROLLBACK')
+          throw error
+        }
       },
       entries: () => this.#entries.all(namespace).map(row => [row['key'] as string, row['value'] as Uint8Array])
     }

@@ -21,17 +21,7 @@ export { type CaffeNet, parseNet } from './net.ts'
 export { printText } from './print.ts'
 export { type CaffeSolver, isSolver, type NetReference, parseSolver } from './solver.ts'
 export { parseText } from './text.ts'
-export {
-  type CaffeBlob,
-  learnable,
-  readSolverState,
-  readWeights,
-  type SolverState,
-  useWeights,
-  writeSolverState,
-  writeWeights
-} from './weights.ts'
-export type { CaffeInput, ConvertedNet }
+export type { CaffeInput }
 
 /** The shape of a sample that the net's data layers declare; undefined where none does. */
 export function declaredShape(net: CaffeNet): number[] | undefined {

@@ -1,6 +1,6 @@
 import { AdmissionError, FencedError, NotFoundError, UnreachableError } from '../../../common/index.ts'
 import type { Mesh } from '../../../mesh/index.ts'
-import { type ActorType, actor } from '../../runtime/index.ts'
+import { type ActorType, actor, type Handlers } from '../../runtime/index.ts'
 import type { JobCalls } from '../job/definition.ts'
 import type { JobActor } from '../job/job-actor.ts'
 import { checkEnrolment } from '../job/records.ts'
@@ -12,7 +12,7 @@ import type { LocalTrainers } from './local-trainers.ts'
 
 /** The job actor: what others may ask of it. A node speaks for its own trainers and slots, for no others. */
 export function jobActor(make: (key: string) => JobActor): ActorType<JobCalls> {
-  return actor<JobActor, JobCalls>('job', {
+  return actor<JobActor, Handlers<JobActor, JobCalls>>('job', {
     create: async ({ key }) => {
       const made = make(key)
       await made.begin()
@@ -67,7 +67,7 @@ export function nodeActor(init: NodeActorInit): ActorType<NodeCalls> {
   const watching = (from: string, job: string) => {
     if (from !== init.owner(job)) throw new FencedError(`${from} does not watch over job ${job}, as this node sees it`)
   }
-  return actor<null, NodeCalls>('node', {
+  return actor<null, Handlers<null, NodeCalls>>('node', {
     // A trainer that writes a checkpoint tells its node about the file in mid-call.
     reentrant: true,
     create: ({ key }) => {

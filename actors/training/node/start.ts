@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type Logger, silentLogger } from '../../../common/index.ts'
 import { type Device, findDevices, findFabrics, type Mesh, openFirstFree, openState, type State, startMesh } from '../../../mesh/index.ts'
-import { type ActorType, type CallTable, Runtime } from '../../runtime/index.ts'
+import { type ActorType, type CallTable, type EventTable, Runtime } from '../../runtime/index.ts'
 import type { RunningNode, StartEmbeddedOptions, StartNodeOptions } from '../service-types.ts'
 import { workingProviders } from '../trainer/probe.ts'
 import { NodeAgent } from './agent.ts'
@@ -86,7 +86,10 @@ async function run(state: State, taken: string[], devices: Device[], options: St
   let ending: Promise<void> | undefined
   const end = (leave: boolean) => {
     ending ??= (async () => {
-      if (leave) await agent.drain()
+      if (leave) {
+        await agent.drain()
+        await training!.runtime.drain()
+      }
       unserve()
       await agent.close()
       if (leave) await mesh.leave()
@@ -109,7 +112,8 @@ async function run(state: State, taken: string[], devices: Device[], options: St
   return Object.assign(service, {
     peer: mesh.peer,
     register: (type: ActorType<any>) => runtime.register(type),
-    at: <Calls extends CallTable>(type: ActorType<Calls>, key: string, at?: { node?: string }) => runtime.at(type, key, at),
+    at: <Calls extends CallTable, Events extends EventTable>(type: ActorType<Calls, Events>, key: string, at?: { node?: string }) =>
+      runtime.at(type, key, at),
     stateDir: state.directory,
     taken: taken.map(t => basename(t)),
     founded: mesh.source === 'founded',
@@ -119,7 +123,7 @@ async function run(state: State, taken: string[], devices: Device[], options: St
 }
 
 function prepare(mesh: Mesh, state: State, logger: Logger, options: StartNodeOptions) {
-  const runtime = new Runtime({ mesh, logger })
+  const runtime = new Runtime({ mesh, logger, store: state.kv(`actors/${mesh.name}`) })
   const agent = new NodeAgent({
     mesh,
     runtime,

@@ -1,4 +1,4 @@
-import { actor } from '../../runtime/index.ts'
+import { actor, type Handlers } from '../../runtime/index.ts'
 import type { Evaluation } from './definition.ts'
 import type { TrainingRun } from './run.ts'
 
@@ -15,7 +15,7 @@ export type EvaluatorCalls = {
  * because that one has data, model and engine at hand. One evaluation at a time.
  */
 export function evaluatorOn(run: TrainingRun) {
-  return actor<TrainingRun, EvaluatorCalls>('evaluator', {
+  return actor<TrainingRun, Handlers<TrainingRun, EvaluatorCalls>>('evaluator', {
     create: () => run,
     mailbox: 16,
     calls: {

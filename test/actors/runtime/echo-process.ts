@@ -1,8 +1,8 @@
-import { serve } from '../../../actors/runtime/index.ts'
+import { type Handlers, type ProcessContext, serve } from '../../../actors/runtime/index.ts'
 import { type EchoCalls, Relay } from './echo.ts'
 
 /** The process of an echo actor, for tests. */
-serve<{ greeting: string }, null, EchoCalls>(context => ({
+serve((context: ProcessContext<{ greeting: string }>) => ({
   create: () => null,
   calls: {
     echo: (_, text) => `${context.argument.greeting} ${text}`,
@@ -13,5 +13,5 @@ serve<{ greeting: string }, null, EchoCalls>(context => ({
       throw new RangeError('out of range')
     },
     hang: ({ signal }) => new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
-  }
+  } satisfies Handlers<null, EchoCalls>
 }))

@@ -14,7 +14,7 @@ export const Echo = processActor<EchoCalls>('echo', {
   restart: { intensity: 5, window: 60_000, backoff: 1 }
 })
 
-export const Relay = actor<null, { upper(text: string): string }>('relay', {
+export const Relay = actor('relay', {
   create: () => null,
-  calls: { upper: (_, text) => text.toUpperCase() }
+  calls: { upper: (_, text: string) => text.toUpperCase() }
 })

@@ -1,64 +1,29 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { ACTOR_PROTOCOL, actor, processActor, Runtime, type RuntimeMesh } from '../../../actors/runtime/index.ts'
+import { z } from 'zod'
+import { ACTOR_PROTOCOL, actor, call, processActor } from '../../../actors/runtime/index.ts'
 import {
   AbortedError,
   AdmissionError,
   CrashedError,
   DeadlineError,
-  fromWireError,
+  DeadlockError,
   InvalidParametersError,
   MalformedError,
   NotFoundError,
   OverloadedError,
-  silentLogger,
   TooLargeError,
-  toWireError,
   UnreachableError
 } from '../../../common/index.ts'
 import { Echo, type EchoCalls, Relay } from './echo.ts'
-
-// Deadlines do not keep a process alive by themselves; a node's sockets do.
-const alive = setInterval(() => {}, 1000)
-t.teardown(() => clearInterval(alive))
-
-type Handler = Parameters<RuntimeMesh['handle']>[1]
-
-/** Runtimes joined without a network: requests cross as bytes, errors as they would on the wire. */
-function joined(...peers: string[]): Runtime[] {
-  const handlers = new Map<string, Handler>()
-  return peers.map(peer => {
-    const mesh: RuntimeMesh = {
-      peer,
-      alive: () => peers,
-      handle(protocol, handler) {
-        if (protocol === ACTOR_PROTOCOL) handlers.set(peer, handler)
-      },
-      async request(to, _protocol, request, options) {
-        try {
-          return await handlers.get(to)!(request, { from: peer, signal: options?.signal ?? new AbortController().signal })
-        } catch (error) {
-          throw fromWireError(toWireError(error))
-        }
-      }
-    }
-    return new Runtime({ mesh, logger: silentLogger })
-  })
-}
-
-type CounterCalls = {
-  add(by: number): number
-  slow(argument: null): number
-  whoCalls(argument: null): string
-  big(argument: null): Uint8Array
-}
+import { keyOn, Meshes } from './meshes.ts'
 
 function counter(gate?: Promise<void>) {
-  return actor<{ n: number }, CounterCalls>('counter', {
+  return actor('counter', {
     create: () => ({ n: 0 }),
     mailbox: 4,
     calls: {
-      add: ({ state }, by) => {
+      add: ({ state }, by: number) => {
         state.n += by
         return state.n
       },
@@ -69,13 +34,16 @@ function counter(gate?: Promise<void>) {
         return state.n
       },
       whoCalls: ({ from }) => from,
-      big: () => new Uint8Array(4 * 1024 * 1024)
+      big: () => new Uint8Array(4 * 1024 * 1024),
+      strange: () => () => 'a function',
+      checked: call(z.number().int().max(10), ({ state }, by) => state.n + by)
     }
   })
 }
 
 t.test('an address finds the one actor behind it from every node, and equal views give equal owners', async t => {
-  const [a, b, c] = joined('a', 'b', 'c')
+  const meshes = await Meshes.of(t, ['a', 'b', 'c'])
+  const [a, b, c] = meshes.runtimes
   for (const r of [a!, b!, c!]) r.register(counter())
   for (const key of ['x', 'y', 'z']) {
     t.equal(new Set([a, b, c].map(r => r!.owner('counter', key))).size, 1)
@@ -83,46 +51,121 @@ t.test('an address finds the one actor behind it from every node, and equal view
     for (const r of [a!, b!, c!, a!]) results.push(await r.at(counter(), key).call('add', 1))
     t.same(results, [1, 2, 3, 4])
   }
-  t.equal(await a!.at(counter(), 'x', { node: 'b' }).call('whoCalls', null), 'a', 'the caller is known by its peer id')
+  t.equal(await a!.at(counter(), 'x', { node: 'b' }).call('whoCalls'), 'a', 'the caller is known by its peer id')
 })
 
 t.test('turns do not interleave, and a full mailbox answers at once', async t => {
   const gate = Promise.withResolvers<void>()
-  const [a] = joined('a')
+  const [a] = (await Meshes.of(t, ['a'])).runtimes
   a!.register(counter(gate.promise))
   const handle = a!.at(counter(), 'x')
-  const first = handle.call('slow', null)
+  const first = handle.call('slow')
   const rest = Array.from({ length: 4 }, () => handle.call('add', 1))
-  await t.rejects(handle.call('add', 1), OverloadedError)
+  const error = await handle.call('add', 1).catch(e => e)
+  t.ok(error instanceof OverloadedError && error.overloaded && error.retryable)
   gate.resolve()
   t.equal(await first, 1)
   t.same(await Promise.all(rest), [2, 3, 4, 5])
 })
 
 t.test('a caller that gives up is answered at once; the deadline is an error of its own', async t => {
-  const [a, b] = joined('a', 'b')
+  const meshes = await Meshes.of(t, ['a', 'b'])
+  const [a, b] = meshes.runtimes
   for (const r of [a!, b!]) r.register(counter(new Promise<void>(() => {})))
-  const controller = new AbortController()
-  const call = a!.at(counter(), 'x', { node: 'a' }).call('slow', null, { signal: controller.signal })
-  controller.abort()
-  await t.rejects(call, AbortedError)
-  await t.rejects(a!.at(counter(), 'y', { node: 'a' }).call('slow', null, { deadline: 5 }), DeadlineError)
+  for (const node of ['a', 'b']) {
+    const controller = new AbortController()
+    const pending = a!.at(counter(), keyOn(a!, 'counter', node)).call('slow', null, { signal: controller.signal })
+    controller.abort()
+    await t.rejects(pending, AbortedError, node)
+    await t.rejects(a!.at(counter(), `${keyOn(a!, 'counter', node)}`).call('slow', null, { deadline: 5 }), DeadlineError, node)
+  }
 })
 
-t.test('unknown actors and methods and oversized values are typed errors on both sides of the wire', async t => {
-  const [a, b] = joined('a', 'b')
+t.test('unknown actors and methods, oversized and strange values are typed errors on both sides of the wire', async t => {
+  const meshes = await Meshes.of(t, ['a', 'b'])
+  const [a, b] = meshes.runtimes
   b!.register(counter())
   a!.register(counter())
-  const remote = a!.at(counter(), 'x', { node: 'b' })
-  await t.rejects(remote.call('missing' as 'add', 1), NotFoundError)
-  await t.rejects(remote.call('toString' as 'add', 1), NotFoundError, 'inherited names are no methods')
-  await t.rejects(a!.call({ actor: 'nobody', key: 'k', node: 'b' }, 'm', null), NotFoundError)
-  await t.rejects(remote.call('big', null), TooLargeError)
-  await t.rejects(a!.call({ actor: 'counter', key: 'x', node: 'b' }, 'add', new Uint8Array(4 * 1024 * 1024)), TooLargeError)
+  for (const node of ['a', 'b']) {
+    const handle = a!.at(counter(), keyOn(a!, 'counter', node))
+    await t.rejects(handle.call('missing' as 'add', 1), NotFoundError)
+    await t.rejects(handle.call('toString' as 'add', 1), NotFoundError, 'inherited names are no methods')
+    await t.rejects(handle.call('$down' as 'add', 1), InvalidParametersError, "the runtime's own methods are nobody else's")
+    await t.rejects(a!.at(actor('nobody', { calls: { m: () => 1 } }), 'k', { node }).call('m'), NotFoundError)
+    await t.rejects(handle.call('add', new Uint8Array(4 * 1024 * 1024) as unknown as number), TooLargeError)
+    await t.rejects(handle.call('add', (() => 1) as unknown as number), InvalidParametersError, 'a function cannot travel')
+    await t.rejects(handle.call('add', new Date() as unknown as number), InvalidParametersError, 'nor can a date')
+    await t.rejects(handle.call('strange'), InvalidParametersError)
+    await t.rejects(handle.call('checked', 11), /counter\/k\d+\.checked: /)
+    await t.rejects(handle.call('checked', 'x' as unknown as number), InvalidParametersError)
+    t.equal(await handle.call('checked', 3), 3)
+  }
+  await t.rejects(a!.at(counter(), keyOn(a!, 'counter', 'b')).call('big'), TooLargeError)
+})
+
+t.test('what is sent is a copy, also within one process', async t => {
+  const [a] = (await Meshes.of(t, ['a'])).runtimes
+  const Keeper = actor('keeper', {
+    create: () => ({ list: [] as number[] }),
+    calls: {
+      set: ({ state }, list: number[]) => {
+        state.list = list
+      },
+      get: ({ state }) => state.list
+    }
+  })
+  a!.register(Keeper)
+  const list = [1]
+  await a!.at(Keeper, 'x').call('set', list)
+  list.push(2)
+  const got = await a!.at(Keeper, 'x').call('get')
+  t.same(got, [1])
+  got.push(3)
+  t.same(await a!.at(Keeper, 'x').call('get'), [1])
+})
+
+t.test('a chain of calls that comes back fails at once, unless the actor is reentrant', async t => {
+  const meshes = await Meshes.of(t, ['a', 'b'])
+  const [a, b] = meshes.runtimes
+  const define = (reentrant: boolean) =>
+    actor(reentrant ? 'ping-reentrant' : 'ping', {
+      reentrant,
+      calls: {
+        there: (context, path: string[]): Promise<string> => {
+          const [next, ...rest] = path
+          return next === undefined ? Promise.resolve('end') : context.at(define(reentrant), next).call('there', rest)
+        }
+      }
+    })
+  for (const r of [a!, b!]) for (const reentrant of [false, true]) r.register(define(reentrant))
+  const [x, y] = [keyOn(a!, 'ping', 'a'), keyOn(a!, 'ping', 'b')]
+  await t.rejects(a!.at(define(false), x).call('there', [y, x]), DeadlockError)
+  await t.rejects(a!.at(define(false), x).call('there', [x]), DeadlockError, 'also a call to itself')
+  t.equal(await a!.at(define(false), x).call('there', [y]), 'end')
+  t.equal(await a!.at(define(true), x).call('there', [y, x, y]), 'end')
+})
+
+t.test('calls of one caller to one actor are executed in their order', async t => {
+  const meshes = await Meshes.of(t, ['a', 'b', 'c'])
+  const Log = actor('log', {
+    create: () => ({ seen: [] as number[] }),
+    calls: { note: ({ state }, n: number) => void state.seen.push(n), read: ({ state }) => state.seen }
+  })
+  for (const r of meshes.runtimes) r.register(Log)
+  const [a] = meshes.runtimes
+  for (const node of ['a', 'b']) {
+    const handle = a!.at(Log, keyOn(a!, 'log', node))
+    await Promise.all(Array.from({ length: 200 }, (_, i) => handle.call('note', i)))
+    t.same(
+      await handle.call('read'),
+      Array.from({ length: 200 }, (_, i) => i),
+      node
+    )
+  }
 })
 
 t.test('an activation that ended begins anew with the next call', async t => {
-  const [a] = joined('a')
+  const [a] = (await Meshes.of(t, ['a'])).runtimes
   const type = counter()
   a!.register(type)
   t.equal(await a!.at(type, 'x').call('add', 5), 5)
@@ -131,12 +174,12 @@ t.test('an activation that ended begins anew with the next call', async t => {
 })
 
 t.test('an actor in a process of its own is called like any other, calls others, and is restarted when it crashes', async t => {
-  const [a, b] = joined('a', 'b')
+  const meshes = await Meshes.of(t, ['a', 'b'])
+  const [a, b] = meshes.runtimes
   for (const r of [a!, b!]) {
     r.register(Echo)
     r.register(Relay)
   }
-  t.teardown(() => Promise.all([a!.close(), b!.close()]))
   const exits: string[] = []
   a!.spawn(Echo, 'e', { greeting: 'hello' }, { onExit: reason => exits.push(reason) })
   const remote = b!.at(Echo, 'e', { node: 'a' })
@@ -154,24 +197,23 @@ t.test('an actor in a process of its own is called like any other, calls others,
 })
 
 t.test('bytes that are no call are refused as that, whatever they are', async t => {
-  let handler: Handler | undefined
-  new Runtime({
-    mesh: { peer: 'a', alive: () => ['a'], handle: (_, h) => (handler = h), request: () => Promise.reject(new Error('unused')) },
-    logger: silentLogger
-  })
-  const context = { from: 'b', signal: new AbortController().signal }
+  const meshes = await Meshes.of(t, ['a', 'b'])
+  const { mesh } = meshes.node('b')
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 60 }), async bytes => {
-      const error = await handler!(bytes, context).catch(e => e)
+      const error = await mesh.request('a', ACTOR_PROTOCOL, bytes).then(
+        () => new NotFoundError('answered'),
+        e => e
+      )
       t.ok(error instanceof MalformedError || error instanceof InvalidParametersError || error instanceof NotFoundError, String(error))
     })
   )
 })
 
 t.test('an actor whose create fails takes no place, and is made anew with the next call', async t => {
-  const [a] = joined('a')
+  const [a] = (await Meshes.of(t, ['a'])).runtimes
   let broken = true
-  const type = actor<null, { ping(argument: null): string }>('fragile', {
+  const type = actor('fragile', {
     create: () => {
       if (broken) throw new NotFoundError('not yet')
       return null
@@ -179,17 +221,17 @@ t.test('an actor whose create fails takes no place, and is made anew with the ne
     calls: { ping: () => 'pong' }
   })
   a!.register(type)
-  await t.rejects(a!.at(type, 'x').call('ping', null), NotFoundError)
+  await t.rejects(a!.at(type, 'x').call('ping'), NotFoundError)
   t.notOk(a!.isActive(type, 'x'))
   broken = false
-  t.equal(await a!.at(type, 'x').call('ping', null), 'pong')
+  t.equal(await a!.at(type, 'x').call('ping'), 'pong')
 })
 
 t.test("a process that is its node's own business takes no calls from elsewhere", async t => {
-  const [a, b] = joined('a', 'b')
+  const meshes = await Meshes.of(t, ['a', 'b'])
+  const [a, b] = meshes.runtimes
   const own = processActor<EchoCalls>('own', { process: Echo.process!.process, remote: false })
   for (const r of [a!, b!]) r.register(own)
-  t.teardown(() => a!.close())
   const host = a!.spawn(own, 'e', { greeting: 'hello' })
   await t.rejects(b!.at(own, 'e', { node: 'a' }).call('echo', 'x'), AdmissionError)
   t.equal(await host.call('echo', 'x', 'a'), 'hello x')
