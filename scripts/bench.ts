@@ -7,7 +7,7 @@ import { root } from './steps.ts'
 const folder = join(root, 'bench')
 const [name, ...args] = process.argv.slice(2)
 const names = readdirSync(folder)
-  .filter(file => file.endsWith('.ts'))
+  .filter(file => file.endsWith('.ts') && !file.endsWith('-run.ts'))
   .map(file => file.slice(0, -'.ts'.length))
   .sort()
 const path = join(folder, `${name}.ts`)

@@ -46,6 +46,7 @@ const scalars = {
   [init.outputs.correct]: new Float32Array(1)
 }
 const scalarFetches = Object.fromEntries(Object.entries(scalars).map(([name, values]) => [name, new ort.Tensor('float32', values, [])]))
+const trainFetches = { ...fetches, ...scalarFetches }
 
 try {
   // On Linux this lowers the calling thread alone: the main threads, which move the bytes, get a core when they need one.
@@ -120,14 +121,17 @@ function outcome(batch: Batch, computeMs: number): Outcome {
 
 async function answer(request: EngineRequest): Promise<Outcome> {
   const { batch } = request
-  const start = performance.now()
   if (request.type === 'evaluate') {
     evaluate ??= await ort.InferenceSession.create(init.evaluate, options)
-    await evaluate.run(feedsOf(evaluate, copyOf(request.parameters).feeds, batch), scalarFetches)
+    const given = feedsOf(evaluate, copyOf(request.parameters).feeds, batch)
+    const start = performance.now()
+    await evaluate.run(given, scalarFetches)
     return outcome(batch, performance.now() - start)
   }
   const { values, feeds } = liveFeeds === undefined ? copyOf(parameterArena.view) : { values: parameterArena.view, feeds: liveFeeds }
-  await train.run(feedsOf(train, feeds, batch), { ...fetches, ...scalarFetches })
+  const given = feedsOf(train, feeds, batch)
+  const start = performance.now()
+  await train.run(given, trainFetches)
   const result = outcome(batch, performance.now() - start)
   for (const { offset, size } of init.states) {
     for (let i = offset; i < offset + size; i++) gradients[i] = (gradients[i]! - values[i]!) * result.denominator

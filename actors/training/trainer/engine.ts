@@ -22,7 +22,7 @@ export interface Outcome {
   denominator: number
   /** Samples whose label scored highest. */
   correct: number
-  /** Time inside the engine, ms. */
+  /** Time that the session ran, ms. */
   computeMs: number
   /** The batch's buffers, for the next one. */
   batch: Batch
