@@ -12,7 +12,17 @@ import { artifactOf, root, sourcesOf } from './artifact.mjs'
  */
 export const parts = {
   core: { needs: () => undefined, flags: [] },
-  shm: { needs: () => (process.platform === 'linux' ? undefined : 'shared memory between processes needs Linux'), flags: [] }
+  shm: { needs: () => (process.platform === 'linux' ? undefined : 'shared memory between processes needs Linux'), flags: [] },
+  ucx: {
+    needs: () => (hasHeader('ucp/api/ucp.h') ? undefined : "UCX's headers are absent (Debian: apt-get install libucx-dev)"),
+    flags: ['-ldl']
+  }
+}
+
+/** Whether a header lies where the compiler looks for those of libraries. */
+function hasHeader(name) {
+  const folders = ['/usr/include', '/usr/local/include', ...(process.env.CPATH?.split(':') ?? [])]
+  return folders.some(folder => existsSync(join(folder, name)))
 }
 
 /** No fast-math and no contraction: the bits are those of the TypeScript twins. Errno and traps of the C library are used nowhere. */

@@ -28,6 +28,7 @@ export { type Arena, arenaOf, arenasAvailable, createArena, liveMappings, openAr
 export { checked } from './kernels/checked.ts'
 export { INT8_BLOCK, int8Bytes, type Kernels, SGD_FORMS } from './kernels/kernels.ts'
 export { createShmLink, type ShmLink, shmProblem } from './shm.ts'
+export { createUcxNode, type UcxEvent, type UcxNode, type UcxOptions, ucxReport } from './ucx.ts'
 
 /** The kernels; {@link Kernels} documents each. Wrong arguments throw InvalidParametersError. */
 export const {

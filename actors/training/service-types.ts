@@ -265,6 +265,8 @@ export interface StartEmbeddedOptions extends CallOptions {
   /** CPU slots, or GPUs where there are as many. */
   trainers: number
   dataRoots?: string[]
+  /** As of a node. */
+  fabrics?: FabricChoice[]
   logger?: Logger
 }
 

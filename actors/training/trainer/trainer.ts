@@ -83,7 +83,7 @@ export class Trainer {
       host,
       createBulkEndpoint(host.libp2p, {
         admitted: connection => host.admission(connection),
-        ways: fastWays(context.argument.fabrics, logger),
+        ways: await fastWays(context.argument.fabrics, logger),
         onTravel: (peer, kind, reason) => {
           if (reason === undefined) logger.info(`exchanges with ${peer} by ${kind}`)
           else logger.warn(`no longer tries this way to ${peer}: ${reason.message}`)
