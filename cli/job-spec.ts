@@ -11,6 +11,7 @@ export interface JobFlags extends UpdateFlags {
   solver?: string
   loss?: string
   freeze?: string[]
+  weights?: string
   data?: string
   strategy?: string
   strategyOption?: Record<string, string | number | boolean>
@@ -85,7 +86,8 @@ export function jobSpec(flags: JobFlags, cwd: string, earlier?: Partial<JobSpec>
       evaluateEvery: flags.evaluateEvery,
       name: flags.name,
       loss: flags.loss,
-      freeze: flags.freeze
+      freeze: flags.freeze,
+      weights: flags.weights === undefined ? undefined : resolve(cwd, flags.weights)
     }),
     model,
     data,

@@ -12,6 +12,7 @@ import { keyCommand } from './commands/key.ts'
 import { leaveCommand } from './commands/leave.ts'
 import { logsCommand } from './commands/logs.ts'
 import { modelCommand } from './commands/model.ts'
+import { simulateCommand } from './commands/simulate.ts'
 import { statusCommand } from './commands/status.ts'
 import { stopCommand } from './commands/stop.ts'
 import { trainCommand } from './commands/train.ts'
@@ -35,6 +36,7 @@ const commands = [
   leaveCommand,
   compareCommand,
   modelCommand,
+  simulateCommand,
   doctorCommand
 ]
 

@@ -15,6 +15,7 @@
  */
 
 export {
+  type CaffeBlob,
   type CaffeData,
   type CaffeInput,
   type CaffeModel,
@@ -25,11 +26,18 @@ export {
   caffeModel,
   declaredShape,
   isSolver,
+  learnable,
   type NetReference,
   netOf,
   parseNet,
   parseSolver,
-  printText
+  printText,
+  readSolverState,
+  readWeights,
+  type SolverState,
+  useWeights,
+  writeSolverState,
+  writeWeights
 } from './caffe/index.ts'
 export * from './description/index.ts'
 export { exportModel } from './export.ts'

@@ -89,6 +89,8 @@ export interface JobSpec {
   model: string
   /** What is minimised: `softmax-ce`, `soft-ce`, `bce`, `mse`, `l1`, `huber`, or `output:NAME`, an output of the model. @default softmax-ce */
   loss?: string
+  /** File of values to begin with, which travels with the job: a `.caffemodel` for a net of Caffe's. */
+  weights?: string
   /** Parameters that stay as they are: names, with * for any characters and ? for one. */
   freeze?: string[]
   data: string

@@ -53,6 +53,7 @@ export function trainCommand(context: Context): Command {
       )
     )
     .addOption(flag('--solver <file>', "a solver of Caffe's: its net, rates, iterations, tests and snapshots (docs/caffe.md)", text))
+    .addOption(flag('--weights <file>', 'values to begin with: a .caffemodel for a net of Caffe’s', text))
     .addOption(flag('--data <uri>', 'digits, shapes32, fables, text:FILE, fashion-mnist, idx:DIR or cifar:DIR', text))
     .addOption(flag('--loss <name>', 'softmax-ce, soft-ce, bce, mse, l1, huber, or output:NAME of the model (default: softmax-ce)', text))
     .addOption(list('--freeze <glob>', 'parameters that stay as they are, by name with * and ?; may be repeated', text))
@@ -151,7 +152,8 @@ async function prepare(context: Context, flags: TrainFlags): Promise<{ spec: Job
     const model = flags.solver === undefined ? (flags.model ?? (await copyOf(config.spec.model, path))) : undefined
     // A solver that is named anew is the next stage: what it says goes before the run's own.
     const earlier = { ...config.spec, ...(await said(context, flags.solver)) }
-    const spec = await checked(context, { ...jobSpec({ ...flags, model }, context.cwd, earlier), resume: checkpoint })
+    const weights = flags.weights ?? (earlier.weights === undefined ? undefined : copyOfWeights(path))
+    const spec = await checked(context, { ...jobSpec({ ...flags, model, weights }, context.cwd, earlier), resume: checkpoint })
     const folder = RunFolder.resume(path)
     return { spec, folder, resumed: checkpoint }
   }
@@ -182,6 +184,12 @@ async function checked(context: Context, spec: JobSpec): Promise<JobSpec> {
 async function copyOf(model: string, run: string): Promise<string | undefined> {
   const { modelFileName } = await import('../../actors/training/index.ts')
   const copy = join(run, 'model', modelFileName(model))
+  return existsSync(copy) ? copy : undefined
+}
+
+/** The copy of the values that a run began with. */
+function copyOfWeights(run: string): string | undefined {
+  const copy = join(run, 'model', 'weights.caffemodel')
   return existsSync(copy) ? copy : undefined
 }
 

@@ -115,7 +115,7 @@ function lines(
         x: xField,
         y: { field: 'low', type: 'quantitative', scale: yScale, title: y },
         y2: { field: 'high' },
-        color: colour(experiment, false)
+        color: colour(experiment)
       }
     },
     {
@@ -172,7 +172,7 @@ function accuracy(experiment: Experiment, cells: readonly Cell[]): Figure | unde
 }
 
 function bars(experiment: Experiment, values: object[], title: string, zero: boolean): Record<string, unknown> {
-  const y = { field: 'strategy', type: 'nominal', sort: labels(experiment), title: null, axis: { labelLimit: 220 } }
+  const y = { field: 'strategy', type: 'nominal', sort: labels(experiment), title: null, axis: { labelLimit: 300 } }
   const x = (field: string) => ({ field, type: 'quantitative', title, scale: { zero, nice: true } })
   return {
     ...faceted(
@@ -270,7 +270,7 @@ function utilisation(experiment: Experiment, cells: readonly Cell[]): Figure | u
         height: { step: 24 },
         mark: 'bar',
         encoding: {
-          y: { field: 'strategy', type: 'nominal', sort: labels(experiment), title: null, axis: { labelLimit: 220 } },
+          y: { field: 'strategy', type: 'nominal', sort: labels(experiment), title: null, axis: { labelLimit: 300 } },
           x: { field: 'share', type: 'quantitative', title: 'share of time (%)', scale: { domain: [0, 100] } },
           color: {
             field: 'part',
@@ -303,7 +303,17 @@ function base(spec: Record<string, unknown>): Record<string, unknown> {
       font: 'DejaVu Sans, Verdana, sans-serif',
       axis: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', gridColor: '#e4e4e4' },
       header: { labelFontSize: 12, labelFontWeight: 'bold' },
-      legend: { labelFontSize: 11, labelLimit: 240, symbolStrokeWidth: 3, orient: 'bottom', columns: 4, title: null },
+      legend: {
+        labelFontSize: 11,
+        labelLimit: 240,
+        symbolStrokeWidth: 2.5,
+        symbolType: 'stroke',
+        symbolSize: 400,
+        symbolOpacity: 1,
+        orient: 'bottom',
+        columns: 3,
+        title: null
+      },
       view: { stroke: '#bbbbbb' }
     },
     ...spec

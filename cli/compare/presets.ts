@@ -20,16 +20,24 @@ export const presets: Readonly<Record<string, Preset>> = {
       strategies: [
         'allreduce',
         { strategy: 'local-sgd', label: 'local SGD, H = 8', options: { h: 8 } },
-        { strategy: 'diloco', label: 'DiLoCo, H = 8', options: { h: 8 } },
+        {
+          strategy: 'diloco',
+          label: 'DiLoCo, H = 8, AdamW',
+          options: { h: 8 },
+          optimizer: { name: 'adamw', weightDecay: 0 },
+          lr: 0.004
+        },
+        { strategy: 'ad-psgd', label: 'AD-PSGD' },
+        { strategy: 'sgp', label: 'SGP' },
         'gossip'
       ],
       delays: ['constant', 'straggler:5'],
       seeds: 5,
-      lr: 0.02,
-      grid: [0.01, 0.02, 0.05, 0.1],
+      lr: 0.05,
+      grid: [0.02, 0.05, 0.1, 0.2],
       network: '10gbe',
       computeMs: 10,
-      target: { loss: 0.8 },
+      target: { loss: 0.5 },
       evaluations: 32
     }
   }

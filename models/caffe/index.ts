@@ -21,7 +21,17 @@ export { type CaffeNet, parseNet } from './net.ts'
 export { printText } from './print.ts'
 export { type CaffeSolver, isSolver, type NetReference, parseSolver } from './solver.ts'
 export { parseText } from './text.ts'
-export type { CaffeInput }
+export {
+  type CaffeBlob,
+  learnable,
+  readSolverState,
+  readWeights,
+  type SolverState,
+  useWeights,
+  writeSolverState,
+  writeWeights
+} from './weights.ts'
+export type { CaffeInput, ConvertedNet }
 
 /** The shape of a sample that the net's data layers declare; undefined where none does. */
 export function declaredShape(net: CaffeNet): number[] | undefined {

@@ -26,6 +26,7 @@ function parsed<T>(parse: (value: unknown) => T) {
 export const jobSpecSchema = z.strictObject({
   model: z.string().min(1).max(4096),
   loss: name.optional(),
+  weights: z.string().max(4096).optional(),
   freeze: z.array(z.string().min(1).max(1024)).max(64).optional(),
   data: z.string().min(1).max(4096),
   strategy: name,

@@ -60,7 +60,7 @@ function netName(file: string, solver: string): string {
 }
 
 /** Where a file lies that a solver names. */
-async function find(file: string, solver: string): Promise<string | undefined> {
+export async function find(file: string, solver: string): Promise<string | undefined> {
   const candidates = [resolve(file)]
   for (let at = dirname(resolve(solver)), up = 0; !isAbsolute(file) && up < MAX_ABOVE; at = dirname(at), up++)
     candidates.push(join(at, file))

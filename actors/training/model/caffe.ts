@@ -1,20 +1,44 @@
-import { InvalidParametersError } from '../../../common/index.ts'
-import { type CaffeModel, type CaffeNet, caffeData, caffeModel, freezeParameters, parseLoss, trainingGraph } from '../../../models/index.ts'
-import { type CaffeFiles, readCaffe } from './caffe-files.ts'
+import { dirname, join } from 'node:path'
+import { InvalidParametersError, NotFoundError } from '../../../common/index.ts'
+import {
+  type CaffeModel,
+  type CaffeNet,
+  caffeData,
+  caffeModel,
+  freezeParameters,
+  parseLoss,
+  readWeights,
+  trainingGraph,
+  useWeights
+} from '../../../models/index.ts'
+import { type CaffeFiles, find, readBytes, readCaffe } from './caffe-files.ts'
+import { snapshot } from './caffe-snapshot.ts'
 import { jobOf } from './caffe-solver.ts'
 import { labelsFor } from './labels.ts'
 import type { ModelContext, ModelSource, OpenedModel } from './source.ts'
 
+/** What a file of weights is called in a job. */
+const WEIGHTS = 'weights.caffemodel'
+/** Largest file of weights, bytes: protobuf's own limit. */
+const MAX_WEIGHTS = 2 ** 31 - 1
+
 /** A net of Caffe's, or a solver with its nets. */
 export const caffeSource: ModelSource = {
   ending: '.prototxt',
+  takesWeights: true,
   async collect(path, name, options) {
     const { text, nets } = await readCaffe(path, options)
     const encode = (content: string) => new TextEncoder().encode(content)
-    return [{ name, content: encode(text) }, ...Array.from(nets, ([name, text]) => ({ name, content: encode(text) }))]
+    const files = [{ name, content: encode(text) }, ...Array.from(nets, ([name, text]) => ({ name, content: encode(text) }))]
+    if (options.weights === undefined) return files
+    const content = await readBytes(options.weights, MAX_WEIGHTS, options.signal)
+    readWeights(content, options.weights)
+    return [...files, { name: WEIGHTS, content }]
   },
   async settings(path, options) {
-    return jobOf(await readCaffe(path, options))
+    const files = await readCaffe(path, options)
+    const weights = await weightsOf(files, path)
+    return { ...jobOf(files), ...(weights === undefined ? {} : { weights }) }
   },
   async notes(path, options) {
     const { solver, net } = await readCaffe(path, options)
@@ -24,11 +48,29 @@ export const caffeSource: ModelSource = {
     return [...replaced, ...(solver?.notes ?? [])]
   },
   async open(path, context, options) {
-    return await openCaffe(await readCaffe(path, { ...options, carried: true }), context, options)
+    const files = await readCaffe(path, { ...options, carried: true })
+    const weights =
+      context.spec.weights === undefined ? undefined : await readBytes(join(dirname(path), WEIGHTS), MAX_WEIGHTS, options.signal)
+    return await openCaffe(files, context, weights, options)
   }
 }
 
-async function openCaffe(files: CaffeFiles, context: ModelContext, options: { signal?: AbortSignal }): Promise<OpenedModel> {
+/** The weights that a solver names. */
+async function weightsOf({ solver }: CaffeFiles, path: string): Promise<string | undefined> {
+  const [file, ...more] = solver?.weights ?? []
+  if (file === undefined) return undefined
+  if (more.length > 0) throw new InvalidParametersError(`${path}: 'weights' names ${more.length + 1} files; leave one`)
+  const found = await find(file, path)
+  if (found === undefined) throw new NotFoundError(`${path}: the weights '${file}' are not there; put them beside it or give their path`)
+  return found
+}
+
+async function openCaffe(
+  files: CaffeFiles,
+  context: ModelContext,
+  weights: Uint8Array | undefined,
+  options: { signal?: AbortSignal }
+): Promise<OpenedModel> {
   const { spec, data } = context
   const { solver, net, testNet } = files
   const mean = wantsMean(files) ? await meanOf(data, options.signal) : undefined
@@ -46,9 +88,10 @@ async function openCaffe(files: CaffeFiles, context: ModelContext, options: { si
     }
   )
   checkClasses(model, net, data.classes)
+  if (weights !== undefined) useWeights(model.train, [model.train.graph, model.graph], readWeights(weights, WEIGHTS), spec.weights!)
   const opened = trainable(model, spec)
   labelsFor(opened.training.inputs.labels, data)
-  return opened
+  return { ...opened, snapshot: state => snapshot(model, files, state) }
 }
 
 function trainable(model: CaffeModel, { loss, freeze = [] }: ModelContext['spec']): OpenedModel {

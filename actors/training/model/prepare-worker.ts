@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { fromWireError, GradmeshError, toWireError } from '../../../common/index.ts'
+import { weightsOf } from './check.ts'
 import { modelFileName } from './file-name.ts'
 import { openModel, sourceOf } from './open.ts'
 import type { PrepareData, PrepareReply } from './prepare.ts'
@@ -13,7 +14,7 @@ const { context, folder } = workerData as PrepareData
 async function prepare(): Promise<string[]> {
   const { model } = context.spec
   const name = modelFileName(model)
-  const files = (await sourceOf(model)?.collect(model, name, {})) ?? []
+  const files = (await sourceOf(model)?.collect(model, name, weightsOf(context.spec))) ?? []
   if (files.length > 0) await mkdir(folder, { recursive: true })
   for (const { name, content } of files) await writeFile(join(folder, name), content, { flush: true })
   try {

@@ -4,7 +4,7 @@ import type { JobSpec } from '../service-types.ts'
 
 /** What a model is opened for. */
 export interface ModelContext {
-  spec: Pick<JobSpec, 'model' | 'loss' | 'freeze'>
+  spec: Pick<JobSpec, 'model' | 'loss' | 'freeze' | 'weights'>
   /** What it is trained on. */
   data: Pick<Fingerprint, 'shape' | 'classes' | 'positions'> & {
     /** How its values were made from bytes. */
@@ -16,9 +16,26 @@ export interface ModelContext {
 
 /** A model ready to be trained. */
 export interface OpenedModel {
+  /** Files of its own kind that go with a checkpoint. */
+  snapshot?(state: TrainedState): SnapshotFile[]
   /** What `model.onnx` is written of when the run is over. */
   graph: Graph
   training: TrainingGraph
+}
+
+/** What a run has come to, for {@link OpenedModel.snapshot}. */
+export interface TrainedState {
+  step: number
+  /** The tensor of a parameter or state. */
+  value(name: string): Float32Array
+  /** Parts of the optimizer's state that are as long as the parameters, in order: the part of a parameter; undefined of a state. */
+  optimizer: ((name: string) => Float32Array | undefined)[]
+}
+
+/** A file in parts that are written one behind the other. */
+export interface SnapshotFile {
+  name: string
+  parts: Uint8Array[]
 }
 
 /** A file that travels with a job. */
@@ -32,14 +49,17 @@ export interface CarriedFile {
 export interface ModelSource {
   /** What such a file's name ends in: `.onnx`. */
   readonly ending: string
+  /** Whether values to begin with may come in a file of their own. */
+  readonly takesWeights?: boolean
   /**
    * Reads, on the submitter's machine, everything that the job needs of the model.
    *
    * @param path - of the file that the user named
    * @param name - what that file is called in the job; the first of the result
+   * @param options.weights - path of a file of values to begin with, for sources that take one
    * @throws InvalidParametersError, MalformedError, TooLargeError naming the file
    */
-  collect(path: string, name: string, options: { signal?: AbortSignal }): Promise<CarriedFile[]>
+  collect(path: string, name: string, options: { signal?: AbortSignal; weights?: string }): Promise<CarriedFile[]>
   /**
    * What the file says of how it is trained, where it can say that; what the user says goes before it.
    *

@@ -1,17 +1,18 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hash32, MalformedError } from '../../../common/index.ts'
 import { type Dataset, openDataset, type Split, sampleOrder } from '../../../datasets/index.ts'
-import { exportModel, type Graph, initialise, type ParameterInfo, type TrainingGraph } from '../../../models/index.ts'
+import { exportModel, initialise, type ParameterInfo, type TrainingGraph } from '../../../models/index.ts'
 import { add } from '../../../native/index.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import type { JobRecord, Progress } from '../job/records.ts'
-import { labelsFor, openModel, type WriteLabels } from '../model/index.ts'
+import { labelsFor, type OpenedModel, openModel, type TrainedState, type WriteLabels } from '../model/index.ts'
 import { createOptimizer, type Optimizer, parseSchedule, rateAt, type Schedule } from '../optimizers/index.ts'
 import { createArenas, sharedFloats, stateHash, TAIL, type TrainerArenas } from './arenas.ts'
 import type { Evaluation } from './definition.ts'
 import { type Batch, createEngine, type Engine, type Outcome } from './engine.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
+import { writeAtomically } from './write-file.ts'
 
 /** Samples of one evaluation request; more would hold up a training step that waits behind it. */
 const EVALUATION_BATCH = 256
@@ -30,7 +31,7 @@ export interface RunInit {
 export class TrainingRun {
   readonly job: JobRecord
   readonly dataset: Dataset
-  readonly graph: Graph
+  readonly #model: OpenedModel
   readonly training: TrainingGraph
   readonly arenas: TrainerArenas
   readonly engine: Engine
@@ -49,22 +50,14 @@ export class TrainingRun {
   /** Gradients of a step's pieces so far, tail included. */
   #sums: Float32Array | undefined
 
-  private constructor(
-    init: RunInit,
-    dataset: Dataset,
-    graph: Graph,
-    training: TrainingGraph,
-    arenas: TrainerArenas,
-    engine: Engine,
-    optimizer: Optimizer
-  ) {
+  private constructor(init: RunInit, dataset: Dataset, model: OpenedModel, arenas: TrainerArenas, engine: Engine, optimizer: Optimizer) {
     this.job = init.job
     this.folder = init.folder
     this.#schedule = parseSchedule(init.job.spec.schedule)
     this.dataset = dataset
-    this.graph = graph
-    this.training = training
-    this.#labels = labelsFor(training.inputs.labels, dataset)
+    this.#model = model
+    this.training = model.training
+    this.#labels = labelsFor(model.training.inputs.labels, dataset)
     this.arenas = arenas
     this.engine = engine
     this.#optimizer = optimizer
@@ -82,7 +75,8 @@ export class TrainingRun {
       throw new MalformedError(`${spec.data}: this node finds other data than the job was submitted with; make the copies equal`)
     }
     const model = join(init.folder, 'model')
-    const { graph, training } = await openModel({ spec, data: dataset }, model, init.signal === undefined ? {} : { signal: init.signal })
+    const opened = await openModel({ spec, data: dataset }, model, init.signal === undefined ? {} : { signal: init.signal })
+    const { training } = opened
     const optimizer = createOptimizer(spec.optimizer, training.layout)
     const arenas = createArenas({
       parameters: training.layout.total,
@@ -98,7 +92,7 @@ export class TrainingRun {
       // Without steps in common others' parameters come in at any time.
       snapshot: !strategyNamed(spec.strategy).synchronous
     })
-    return new TrainingRun(init, dataset, graph, training, arenas, engine, optimizer)
+    return new TrainingRun(init, dataset, opened, arenas, engine, optimizer)
   }
 
   /** Begins at step 0 with the seed's parameters, equal on every trainer. */
@@ -268,8 +262,30 @@ export class TrainingRun {
       { name: '@optimizer', shape: [optimizer.length], data: optimizer },
       ...(state.length > 0 ? [{ name: '@strategy', shape: [state.length], data: state }] : [])
     ])
+    const own = this.#model.snapshot?.(this.#trained(parameters, optimizer)) ?? []
+    for (const { name, parts } of own) await writeAtomically(join(folder, name), parts)
     await writeAtomically(join(folder, 'manifest.json'), JSON.stringify(manifest, null, 2) + '\n')
-    return { name, step, files: [`checkpoints/${name}/state.safetensors`, `checkpoints/${name}/manifest.json`] }
+    const names = ['state.safetensors', ...own.map(f => f.name), 'manifest.json']
+    return { name, step, files: names.map(file => `checkpoints/${name}/${file}`) }
+  }
+
+  /** Parameters and optimizer state by the names of tensors, for files of other kinds. */
+  #trained(parameters: Float32Array, optimizer: Float32Array): TrainedState {
+    const places = new Map(this.#tensors().map(t => [t.name, t]))
+    const { total } = this.training.layout
+    return {
+      step: this.progress.step,
+      value: name => {
+        const { start, size } = places.get(name)!
+        return parameters.subarray(start, start + size)
+      },
+      optimizer: this.#optimizer.stateParts
+        .filter(part => part.size === total)
+        .map(part => name => {
+          const { start, size } = places.get(name)!
+          return start < total ? optimizer.subarray(part.offset + start, part.offset + start + size) : undefined
+        })
+    }
   }
 
   /**
@@ -306,7 +322,7 @@ export class TrainingRun {
       data: this.job.spec.data
     }
     const states = { layout: this.training.state, values: this.#statistics(parameters) }
-    const bytes = exportModel(this.graph, this.training.layout, parameters, metadata, states)
+    const bytes = exportModel(this.#model.graph, this.training.layout, parameters, metadata, states)
     await mkdir(this.folder, { recursive: true })
     await writeAtomically(join(this.folder, 'model.onnx'), bytes)
     return 'model.onnx'
@@ -358,16 +374,5 @@ export class TrainingRun {
       ...(this.training.inputs.samples === undefined ? {} : { samples: new Int32Array(count) }),
       count: 0
     }
-  }
-}
-
-async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}.part`
-  try {
-    await writeFile(temporary, content, { flush: true })
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
   }
 }

@@ -2,8 +2,16 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { checkModel, modelNotes, modelSettings, openModel, prepareModel } from '../../../../actors/training/model/index.ts'
+import {
+  checkModel,
+  modelNotes,
+  modelSettings,
+  openModel,
+  prepareModel,
+  type TrainedState
+} from '../../../../actors/training/model/index.ts'
 import type { Split } from '../../../../datasets/index.ts'
+import { initialise, readSolverState } from '../../../../models/index.ts'
 
 const data = { shape: [1, 6, 6], classes: 3, scaling: { mean: [0], scale: 1 / 256 } }
 
@@ -125,6 +133,44 @@ t.test('what is wrong is named by file, line and column', async t => {
     'n.prototxt',
     /'ip' tells 2 classes apart and the data has 3/
   )
+})
+
+t.test('weights travel with their net, fill it, and come out of a checkpoint again', async t => {
+  const path = await folder(t, {
+    'net.prototxt': net(),
+    's.prototxt': `${solver.replace('examples/small/', '')} snapshot_prefix: "out/small" weights: "first.caffemodel"`
+  })
+  const values = { 'ip.weight': new Float32Array(108).fill(2), 'ip.bias': Float32Array.of(1, 2, 3) }
+  const value = (name: string) => values[name as keyof typeof values]
+  const state: TrainedState = { step: 25, value, optimizer: [name => value(name).map(v => v / 2)] }
+  const plain = await openModel({ spec: { model: 'net.prototxt' }, data }, path)
+  t.strictSame(
+    plain.snapshot!(state).map(f => f.name),
+    ['net_iter_25.caffemodel', 'net_iter_25.solverstate']
+  )
+  await writeFile(join(path, 'first.caffemodel'), Buffer.concat(plain.snapshot!(state)[0]!.parts))
+
+  const model = join(path, 's.prototxt')
+  const { weights } = await modelSettings(model)
+  t.equal(weights, join(path, 'first.caffemodel'))
+  const into = join(path, 'job', 'model')
+  t.strictSame(await prepareModel({ spec: { model, weights: weights! }, data }, into), ['s.prototxt', 'net.prototxt', 'weights.caffemodel'])
+  const opened = await openModel({ spec: { model, weights: weights! }, data }, into)
+  const arena = new Float32Array(opened.training.layout.total)
+  initialise(opened.training.layout, 1, arena)
+  t.same([...arena], [...values['ip.weight'], ...values['ip.bias']])
+  const [caffemodel, solverstate] = opened.snapshot!(state)
+  t.equal(caffemodel!.name, 'small_iter_25.caffemodel')
+  t.match(readSolverState(Buffer.concat(solverstate!.parts), 's'), {
+    iter: 25,
+    learnedNet: 'small_iter_25.caffemodel',
+    currentStep: 1,
+    history: [{ shape: [3, 36] }, { shape: [3], data: Float32Array.of(0.5, 1, 1.5) }]
+  })
+  await t.rejects(checkModel({ model: 'lenet', weights: 'x' }), {
+    name: 'InvalidParametersError',
+    message: /--weights goes with a net of Caffe's/
+  })
 })
 
 t.test('another loss and frozen parameters', async t => {
