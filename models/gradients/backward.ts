@@ -6,6 +6,8 @@ import { RuleContext } from './rule.ts'
 import { ruleOf } from './table.ts'
 
 const floating = new Set<DataType>(['float32', 'float64'])
+/** Types that carry gradients elsewhere; to take what is computed in them for constant would be wrong in silence. */
+const half = new Set<DataType | undefined>(['float16', 'bfloat16'])
 
 /**
  * Values on a path from one of `sources`: those whose gradient some source's gradient may need. Only float values carry gradients.
@@ -34,6 +36,7 @@ function reachable(graph: Graph, nodes: readonly GraphNode[], sources: Iterable<
 export function backward(e: Emitter, result: string, sources: Iterable<string>): Map<string, string> {
   const nodes = [...e.graph.nodes]
   const wanted = reachable(e.graph, nodes, sources)
+  refuseHalf(e.graph, nodes, result, wanted)
   const gradients = new Map<string, string[]>([[result, [e.scalarLike(result, 1)]]])
   const collect = (name: string): string | undefined => {
     const parts = gradients.get(name)
@@ -71,6 +74,21 @@ export function backward(e: Emitter, result: string, sources: Iterable<string>):
     if (gradient !== undefined) found.set(source, gradient)
   }
   return found
+}
+
+function refuseHalf(graph: Graph, nodes: readonly GraphNode[], result: string, wanted: ReadonlySet<string>): void {
+  const needed = new Set([result])
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const node = nodes[i]
+    if (!node.outputs.some(o => needed.has(o))) continue
+    for (const input of node.inputs) needed.add(input)
+    const type = node.outputs.map(o => graph.types.get(o)?.type).find(t => half.has(t))
+    if (type !== undefined && node.inputs.some(x => wanted.has(x))) {
+      throw new InvalidParametersError(
+        `operator ${describe(node)} computes in ${type}, which has no gradients here; convert the model to float32`
+      )
+    }
+  }
 }
 
 function refuse(graph: Graph, nodes: readonly GraphNode[], node: GraphNode, sources: Iterable<string>): never {

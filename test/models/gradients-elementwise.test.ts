@@ -37,6 +37,13 @@ for (const [op, attributes, kinks] of kinked) {
   })
 }
 
+property(t, 'Cast to double precision and back', 4, async (rng, seed) => {
+  await checkGradient(seed, [{ value: normal(rng, sizes(rng, 3)) }], (e, [x]) => {
+    const wide = e.op('Cast', [x], { to: 11 })
+    return e.op('Cast', [e.op('Mul', [wide, wide])], { to: 1 })
+  })
+})
+
 for (const op of ['Sqrt', 'Log', 'Reciprocal']) {
   property(t, op, 4, async (rng, seed) => {
     await checkGradient(seed, [{ value: uniform(rng, sizes(rng, 3), 0.3, 3) }], (e, x) => e.op(op, x))

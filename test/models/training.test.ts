@@ -142,6 +142,13 @@ t.test('an operator without a rule on a gradient’s path is refused with its no
   t.throws(() => trainingGraph(graph), { name: 'InvalidParametersError', message: /Hardmax 'sharp'.*freeze.*'ip.weight'/ })
 })
 
+t.test('what is computed in half precision is refused, not taken for constant', async t => {
+  const graph = copyGraph(layers('halves', [4]).innerProduct('ip', { outputs: 3 }).build('scores'))
+  const e = new Emitter(graph)
+  graph.outputs = [e.op('Cast', [e.op('Cast', ['scores'], { to: 10 }, 'small')], { to: 1 }, 'back')]
+  t.throws(() => trainingGraph(graph), { name: 'InvalidParametersError', message: /Cast 'small' computes in float16/ })
+})
+
 t.test('unknown losses and outputs that do not fit a loss are refused', async t => {
   const graph = buildModel('mlp', { shape: [1, 4, 4], classes: 3 }, { hidden: [4] })
   t.throws(() => trainingGraph(graph, { loss: 'hinges' as any }), { name: 'InvalidParametersError', message: /'hinges'/ })
