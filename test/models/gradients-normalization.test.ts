@@ -42,3 +42,12 @@ property(t, 'LRN across channels, windows of odd size (the others onnxruntime re
   const attributes = { size: 1 + 2 * rng.int(3), alpha: float(0.5), beta: float(0.75), bias: float(1.5) }
   await checkGradient(seed, [{ value: normal(rng, shape) }], (e, x) => e.op('LRN', x, attributes))
 })
+
+property(t, 'LRN within each channel, as ONNX files write it: over the mean of squares in a window', 6, async (rng, seed) => {
+  const side = between(rng, 3, 6)
+  const window = { kernel_shape: [3, 3], pads: [1, 1, 1, 1], count_include_pad: 1 }
+  await checkGradient(seed, [{ value: normal(rng, [2, 3, side, side]) }], (e, [x]) => {
+    const mean = e.op('AveragePool', [e.op('Mul', [x, x])], window)
+    return e.op('Div', [x, e.op('Pow', [e.op('Add', [e.op('Mul', [mean, e.scalar(0.5)]), e.scalar(1)]), e.scalar(0.75)])])
+  })
+})
