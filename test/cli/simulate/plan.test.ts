@@ -36,7 +36,7 @@ t.test('where every message is simulated and where the formula stands, figures g
 t.test('what is sent and what is lost to exchange are as they must be', async t => {
   const strategies: PlannedStrategy[] = ['allreduce', 'local-sgd:h=8', 'gossip'].map(label => ({
     name: label.split(':')[0]!,
-    options: label.includes('h=8') ? { h: 8 } : {},
+    options: (label.includes('h=8') ? { h: 8 } : {}) as PlannedStrategy['options'],
     label
   }))
   const rows = await plan(init({ strategies, networks: [parseNetwork('ib'), parseNetwork('lan')], trainers: [8] }))
