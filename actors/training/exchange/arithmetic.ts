@@ -4,7 +4,7 @@ import type { Arena, Range, StrategyEffect } from './strategy.ts'
 /** The effects that only compute on arenas. */
 export type ArithmeticEffect = Extract<
   StrategyEffect,
-  { type: 'reduce' | 'copy' | 'blend' | 'combine' | 'fill' | 'multiply' | 'divide' | 'root' }
+  { type: 'reduce' | 'copy' | 'blend' | 'combine' | 'fill' | 'offset' | 'multiply' | 'divide' | 'root' }
 >
 
 /** The float32 memory behind each arena's name. */
@@ -21,6 +21,7 @@ const arithmetic: ReadonlySet<string> = new Set<ArithmeticEffect['type']>([
   'blend',
   'combine',
   'fill',
+  'offset',
   'multiply',
   'divide',
   'root'
@@ -41,6 +42,11 @@ export function carryOut(effect: ArithmeticEffect, arenas: Arenas): void {
   const into = view(arenas, effect.into)
   if (effect.type === 'fill') {
     into.fill(effect.value)
+    return
+  }
+  if (effect.type === 'offset') {
+    const value = Math.fround(effect.value)
+    for (let i = 0; i < into.length; i++) into[i] = into[i]! + value
     return
   }
   const from = view(arenas, effect.from)

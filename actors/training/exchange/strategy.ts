@@ -100,7 +100,7 @@ export type StrategyEvent =
  * - `copy`: into[i] = from[i]
  * - `blend`: into[i] += factor · (from[i] − into[i])
  * - `combine`: into[i] = alpha · into[i] + beta · from[i]
- * - `fill`: into[i] = value
+ * - `fill`: into[i] = value; `offset`: into[i] += value
  * - `multiply`: into[i] = from[i] · by[i]; `divide`: into[i] = from[i] / by[i], 0 where by[i] is 0. A `by` of one float stands for all
  * - `root`: into[i] = √(max(0, from[i]) + epsilon)
  * - `apply`: the optimizer applies arena `gradients` (scaled by 1 / the tail's denominator) to arena `parameters`, at `scale` times
@@ -119,6 +119,7 @@ export type StrategyEffect =
   | { type: 'blend'; into: Range; from: Range; factor: number }
   | { type: 'combine'; into: Range; from: Range; alpha: number; beta: number }
   | { type: 'fill'; into: Range; value: number }
+  | { type: 'offset'; into: Range; value: number }
   | { type: 'multiply' | 'divide'; into: Range; from: Range; by: Range }
   | { type: 'root'; into: Range; from: Range; epsilon: number }
   | { type: 'apply'; step: number; scale?: number }

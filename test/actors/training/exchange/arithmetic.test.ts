@@ -18,6 +18,7 @@ t.test('every effect touches exactly its range and rounds each operation to floa
     [(into, from) => ({ type: 'divide', into, from, by: range('state', 20, 20) }), (_, from, by) => f(from / by)],
     [(into, from) => ({ type: 'divide', into, from, by: range('optimizer', 0, 1) }), () => 0],
     [(into, from) => ({ type: 'root', into, from, epsilon: 0.5 }), (_, from) => f(Math.sqrt(f(Math.max(0, from) + 0.5)))],
+    [into => ({ type: 'offset', into, value: 0.1 }), into => f(into + f(0.1))],
     [into => ({ type: 'fill', into, value: 7 }), () => 7],
     [(into, from) => ({ type: 'combine', into, from, alpha: 0.9, beta: -0.1 }), (into, from) => f(f(f(0.9) * into) + f(f(-0.1) * from))]
   ]

@@ -41,6 +41,8 @@ export interface WorldInit {
   /** Mean time of a transfer or message, and of a computation of `trainer`. */
   latency?: number
   computeTime?: (trainer: string) => number
+  /** The very time of a computation, where it is not drawn from an exponential distribution. */
+  computeDelay?: (trainer: TestTrainer, step: number) => number
   /** Probability that a transfer breaks, and that a message is lost. */
   loss?: number
 }
@@ -257,7 +259,8 @@ export class World {
             this.at(0, () => trainer.epoch === epoch && this.give(name, { type: 'idle', generation, step }))
           return
         }
-        this.at(this.#delay((this.init.computeTime ?? (() => 1))(name)), () => {
+        const { computeDelay, computeTime = () => 1 } = this.init
+        this.at(computeDelay?.(trainer, effect.step) ?? this.#delay(computeTime(name)), () => {
           if (trainer.epoch !== epoch) return
           this.#free(trainer, whole, 'compute')
           this.init.engine.gradients(trainer, effect.step)
@@ -348,6 +351,10 @@ function carryOutDouble(effect: ArithmeticEffect, arenas: Arenas): void {
   const into = view(arenas, effect.into)
   if (effect.type === 'fill') {
     into.fill(effect.value)
+    return
+  }
+  if (effect.type === 'offset') {
+    for (let i = 0; i < into.length; i++) into[i] += effect.value
     return
   }
   const from = view(arenas, effect.from).slice()
