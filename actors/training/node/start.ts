@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type Logger, silentLogger } from '../../../common/index.ts'
 import { type Device, findDevices, findFabrics, type Mesh, openFirstFree, openState, type State, startMesh } from '../../../mesh/index.ts'
+import { nativeReport } from '../../../native/index.ts'
 import { type ActorType, type CallTable, type EventTable, Runtime } from '../../runtime/index.ts'
 import type { RunningNode, StartEmbeddedOptions, StartNodeOptions } from '../service-types.ts'
 import { workingProviders } from '../trainer/probe.ts'
@@ -117,9 +118,15 @@ async function run(state: State, taken: string[], devices: Device[], options: St
     stateDir: state.directory,
     taken: taken.map(t => basename(t)),
     founded: mesh.source === 'founded',
-    warnings: [...mesh.warnings],
+    warnings: [...mesh.warnings, ...slower()],
     closed: closed.promise
   })
+}
+
+/** What to say where no native layer is: the same numbers come out, later. */
+function slower(): string[] {
+  const { problem } = nativeReport()
+  return problem === undefined ? [] : [`training is slower without the native layer: ${problem}`]
 }
 
 function prepare(mesh: Mesh, state: State, logger: Logger, options: StartNodeOptions) {

@@ -68,9 +68,7 @@ export class Trainer {
   static async open(context: ProcessContext<TrainerInit>): Promise<Trainer> {
     const record = jobRecord.decode(context.argument.job)
     const logger = processLogger()
-    const { level, problem } = nativeReport()
-    if (problem !== undefined) logger.warn(`without the native layer steps are slower: ${problem}`)
-    else logger.debug(`kernels for ${level}`)
+    logger.debug(`kernels for ${nativeReport().level}`)
     const identity = createIdentity()
     const { mesh, certificate } = await context
       .at(Node, context.self, { node: context.self })
