@@ -25,6 +25,7 @@ const INTERRUPTED = 130
 interface TrainFlags extends JobFlags {
   out?: string
   resume?: string
+  snapshot?: string
   detach?: boolean
   embedded?: boolean
   dataRoot?: string[]
@@ -86,6 +87,7 @@ export function trainCommand(context: Context): Command {
     .addOption(flag('--name <text>', 'a name for people', text))
     .option('--out <dir>', "the run's folder (default: runs/MODEL-DATA-TIME)")
     .option('--resume <dir>', "go on from a run's newest checkpoint, in its folder; other flags change what they name")
+    .option('--snapshot <file>', 'go on from a .solverstate of Caffe’s and the weights that it names')
     .option('--detach', 'hand the job in and end; only with a running node')
     .option('--embedded', 'use trainers of its own although a node runs here')
     .addOption(list('--data-root <dir>', 'folder that --data may name paths in, without a running node; may be repeated', text))
@@ -142,6 +144,8 @@ async function train(context: Context, flags: TrainFlags): Promise<void> {
 /** Everything that can be refused before anything is started. */
 async function prepare(context: Context, flags: TrainFlags): Promise<{ spec: JobSpec; folder?: RunFolder; resumed?: string }> {
   if (flags.resume !== undefined) {
+    if (flags.snapshot !== undefined)
+      throw new InvalidParametersError('--resume goes on from a run, --snapshot from a file: give one of the two')
     const path = resolve(context.cwd, flags.resume)
     if (flags.out !== undefined && resolve(context.cwd, flags.out) !== path) {
       throw new InvalidParametersError('--resume goes on in the folder it names; leave --out away')
@@ -157,9 +161,18 @@ async function prepare(context: Context, flags: TrainFlags): Promise<{ spec: Job
     const folder = RunFolder.resume(path)
     return { spec, folder, resumed: checkpoint }
   }
-  const spec = await checked(context, jobSpec(flags, context.cwd, await said(context, flags.solver ?? flags.model)))
+  const asked = jobSpec(flags, context.cwd, await said(context, flags.solver ?? flags.model))
+  const spec = await checked(context, flags.snapshot === undefined ? asked : { ...asked, resume: snapshotFile(context, flags.snapshot) })
   if (flags.detach) return { spec }
   return { spec, folder: RunFolder.create(resolve(context.cwd, flags.out ?? defaultOut(spec, context.date()))) }
+}
+
+/** @throws InvalidParametersError when it is no file of the kind */
+function snapshotFile(context: Context, file: string): string {
+  const path = resolve(context.cwd, file)
+  if (!path.endsWith('.solverstate')) throw new InvalidParametersError(`--snapshot takes a .solverstate, not ${file}`)
+  if (!existsSync(path)) throw new InvalidParametersError(`--snapshot ${file}: there is no such file`)
+  return path
 }
 
 /** What the file of a model, or a solver, says of how it is trained; the user hears what of it is done otherwise. */

@@ -6,6 +6,8 @@ import { modelFileName } from './file-name.ts'
 
 /** Largest net or solver, bytes. */
 const MAX_FILE = 16 * 1024 * 1024
+/** Largest file of weights or of a solver's state, bytes: protobuf's own limit. */
+export const MAX_WEIGHTS = 2 ** 31 - 1
 /** Folders above a solver that its net is looked for in. */
 const MAX_ABOVE = 6
 

@@ -11,16 +11,14 @@ import {
   trainingGraph,
   useWeights
 } from '../../../models/index.ts'
-import { type CaffeFiles, find, readBytes, readCaffe } from './caffe-files.ts'
-import { snapshot } from './caffe-snapshot.ts'
+import { type CaffeFiles, find, MAX_WEIGHTS, readBytes, readCaffe } from './caffe-files.ts'
+import { restore, snapshot } from './caffe-snapshot.ts'
 import { jobOf } from './caffe-solver.ts'
 import { labelsFor } from './labels.ts'
 import type { ModelContext, ModelSource, OpenedModel } from './source.ts'
 
 /** What a file of weights is called in a job. */
 const WEIGHTS = 'weights.caffemodel'
-/** Largest file of weights, bytes: protobuf's own limit. */
-const MAX_WEIGHTS = 2 ** 31 - 1
 
 /** A net of Caffe's, or a solver with its nets. */
 export const caffeSource: ModelSource = {
@@ -91,7 +89,7 @@ async function openCaffe(
   if (weights !== undefined) useWeights(model.train, [model.train.graph, model.graph], readWeights(weights, WEIGHTS), spec.weights!)
   const opened = trainable(model, spec)
   labelsFor(opened.training.inputs.labels, data)
-  return { ...opened, snapshot: state => snapshot(model, files, state) }
+  return { ...opened, snapshot: state => snapshot(model, files, state), restore: (path, options) => restore(model, path, options) }
 }
 
 function trainable(model: CaffeModel, { loss, freeze = [] }: ModelContext['spec']): OpenedModel {

@@ -6,10 +6,11 @@ import { weightsOf } from './check.ts'
 import { modelFileName } from './file-name.ts'
 import { openModel, sourceOf } from './open.ts'
 import type { PrepareData, PrepareReply } from './prepare.ts'
+import { writeRestored } from './restore.ts'
 
 /** A thread that collects the files of a model and opens what it collected, as every trainer will. */
 
-const { context, folder } = workerData as PrepareData
+const { context, folder, snapshot } = workerData as PrepareData
 
 async function prepare(): Promise<string[]> {
   const { model } = context.spec
@@ -18,7 +19,8 @@ async function prepare(): Promise<string[]> {
   if (files.length > 0) await mkdir(folder, { recursive: true })
   for (const { name, content } of files) await writeFile(join(folder, name), content, { flush: true })
   try {
-    await openModel(context, folder)
+    const opened = await openModel(context, folder)
+    if (snapshot !== undefined) await writeRestored(snapshot, opened)
   } catch (error) {
     // The user knows the file by the path that was given.
     if (error instanceof GradmeshError)

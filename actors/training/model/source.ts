@@ -18,6 +18,12 @@ export interface ModelContext {
 export interface OpenedModel {
   /** Files of its own kind that go with a checkpoint. */
   snapshot?(state: TrainedState): SnapshotFile[]
+  /**
+   * Reads a snapshot of its own kind.
+   *
+   * @throws InvalidParametersError, MalformedError naming the file
+   */
+  restore?(path: string, options: { signal?: AbortSignal }): Promise<RestoredState>
   /** What `model.onnx` is written of when the run is over. */
   graph: Graph
   training: TrainingGraph
@@ -30,6 +36,15 @@ export interface TrainedState {
   value(name: string): Float32Array
   /** Parts of the optimizer's state that are as long as the parameters, in order: the part of a parameter; undefined of a state. */
   optimizer: ((name: string) => Float32Array | undefined)[]
+}
+
+/** What a snapshot holds, for {@link OpenedModel.restore}. */
+export interface RestoredState {
+  step: number
+  /** Values of a parameter or state; undefined where the snapshot has none. */
+  value(name: string): Float32Array | undefined
+  /** Parts of an optimizer's state, each as long as the parameters: the part of a parameter. */
+  optimizer: ((name: string) => Float32Array)[]
 }
 
 /** A file in parts that are written one behind the other. */

@@ -10,7 +10,7 @@ import { Job } from '../actors.ts'
 import { strategyNamed } from '../exchange/index.ts'
 import { oneLossPauses, votersOf } from '../job/group.ts'
 import { type Block, checkSpec, type JobRecord, parseProgress, samplesAStep } from '../job/records.ts'
-import { modelFileName, prepareModel } from '../model/index.ts'
+import { isSnapshot, modelFileName, prepareModel, type SnapshotRequest } from '../model/index.ts'
 import {
   type CallOptions,
   type EventLoopDelay,
@@ -77,7 +77,7 @@ export class Service implements NodeService {
     let spec = checkSpec(input)
     const strategy = strategyNamed(spec.strategy)
     strategy.create(spec.strategyOptions ?? {})
-    if (spec.resume !== undefined) await latestCheckpoint(spec.resume)
+    if (spec.resume !== undefined && !isSnapshot(spec.resume)) await latestCheckpoint(spec.resume)
     const dataset = await openDataset(spec.data, {
       ...(this.#init.dataRoots === undefined ? {} : { dataRoots: this.#init.dataRoots }),
       ...(options.signal === undefined ? {} : { signal: options.signal })
@@ -100,8 +100,9 @@ export class Service implements NodeService {
     }
     spec = withEpochs(spec, batch, dataset.train.count, strategy.synchronous)
     const job = randomBytes(5).toString('hex')
-    const model = await this.#model(spec, dataset, job, options)
-    const local = await this.#resume(spec, job)
+    const snapshot = this.#snapshot(spec, job, batch, dataset.train.count)
+    const model = await this.#model(spec, dataset, job, { ...options, ...(snapshot === undefined ? {} : { snapshot }) })
+    const local = await this.#resume(spec, job, snapshot)
     const hosts = this.#likelyHosts(job, trainers)
     const record: JobRecord = {
       job,
@@ -207,7 +208,7 @@ export class Service implements NodeService {
   }
 
   /** Checks the model against the data, and takes up the files that the job is to carry of it. */
-  async #model(spec: JobSpec, data: Dataset, job: string, options: CallOptions): Promise<Block[]> {
+  async #model(spec: JobSpec, data: Dataset, job: string, options: CallOptions & { snapshot?: SnapshotRequest }): Promise<Block[]> {
     const { files } = this.#init.agent
     const folder = files.modelFolder(job)
     try {
@@ -220,12 +221,21 @@ export class Service implements NodeService {
     }
   }
 
-  async #resume(spec: JobSpec, job: string) {
+  /** What a job goes on from where that is another program's snapshot, to be made a checkpoint. */
+  #snapshot(spec: JobSpec, job: string, samples: number, count: number): SnapshotRequest | undefined {
+    if (spec.resume === undefined || !isSnapshot(spec.resume)) return undefined
+    const folder = join(dirname(this.#init.agent.files.modelFolder(job)), 'snapshot')
+    return { path: spec.resume, folder, optimizer: spec.optimizer, seed: spec.seed, samples, count }
+  }
+
+  async #resume(spec: JobSpec, job: string, snapshot: SnapshotRequest | undefined) {
     if (spec.resume === undefined) return undefined
-    const folder = await latestCheckpoint(spec.resume)
+    const folder = snapshot?.folder ?? (await latestCheckpoint(spec.resume))
     const manifest: unknown = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'))
     if (parseProgress(manifest) === undefined) throw new InvalidParametersError(`${folder}/manifest.json is no checkpoint's manifest`)
-    return await this.#init.agent.files.adopt(job, folder)
+    const blocks = await this.#init.agent.files.adopt(job, folder)
+    if (snapshot !== undefined) await rm(folder, { recursive: true, force: true })
+    return blocks
   }
 
   async #status(job: LocalJob): Promise<JobStatus> {
@@ -334,7 +344,7 @@ async function latestCheckpoint(path: string): Promise<string> {
 
 /**
  * A job of so many steps, its epochs brought to as many as they take. An asynchronous job knows epochs only; the group of a synchronous
- * one may grow where it takes every trainer there is, and then the steps alone end it.
+ * one may grow where it takes every trainer there is, or have had another size before it was resumed; then the steps alone end it.
  *
  * @param total - samples of a step of all trainers
  */
@@ -343,5 +353,5 @@ function withEpochs(spec: JobSpec, total: number, count: number, synchronous: bo
   if (steps === undefined) return spec
   const epochs = Math.min(spec.epochs, Math.max(1, Math.ceil((steps * total) / count)))
   if (!synchronous) return { ...rest, epochs }
-  return spec.trainers === 'all' ? spec : { ...spec, epochs }
+  return spec.trainers === 'all' || spec.resume !== undefined ? spec : { ...spec, epochs }
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -10,6 +10,9 @@ import {
   prepareModel,
   type TrainedState
 } from '../../../../actors/training/model/index.ts'
+import { writeRestored } from '../../../../actors/training/model/restore.ts'
+import type { OptimizerSpec } from '../../../../actors/training/optimizers/index.ts'
+import { readSafetensors } from '../../../../actors/training/trainer/safetensors.ts'
 import type { Split } from '../../../../datasets/index.ts'
 import { initialise, readSolverState } from '../../../../models/index.ts'
 
@@ -171,6 +174,29 @@ t.test('weights travel with their net, fill it, and come out of a checkpoint aga
     name: 'InvalidParametersError',
     message: /--weights goes with a net of Caffe's/
   })
+})
+
+t.test('a snapshot of Caffe becomes a checkpoint, and one of another optimizer is refused', async t => {
+  const path = await folder(t, { 'net.prototxt': net() })
+  const values = { 'ip.weight': Float32Array.from({ length: 108 }, (_, i) => i), 'ip.bias': Float32Array.of(1, 2, 3) }
+  const value = (name: string) => values[name as keyof typeof values]
+  const { snapshot } = await openModel({ spec: { model: 'net.prototxt' }, data }, path)
+  for (const { name, parts } of snapshot!({ step: 25, value, optimizer: [name => value(name).map(v => v / 2)] })) {
+    await writeFile(join(path, name), Buffer.concat(parts))
+  }
+  const opened = await openModel({ spec: { model: 'net.prototxt' }, data }, path)
+  const request = { path: join(path, 'net_iter_25.solverstate'), folder: join(path, 'made'), seed: 1, samples: 32, count: 100 }
+  await writeRestored({ ...request, optimizer: { name: 'sgd', form: 'caffe', momentum: 0.9 } }, opened)
+  const { tensors } = await readSafetensors(join(path, 'made', 'state.safetensors'))
+  t.same(tensors.get('ip.weight')!.data, values['ip.weight'])
+  t.same([...tensors.get('@optimizer')!.data].slice(108), [0.5, 1, 1.5])
+  t.match(JSON.parse(await readFile(join(path, 'made', 'manifest.json'), 'utf8')), { step: 25, epoch: 6, position: 32 })
+  const refused = (optimizer: OptimizerSpec, message: RegExp) =>
+    t.rejects(writeRestored({ ...request, optimizer }, opened), { exitCode: 2, message })
+  await refused({ name: 'adam' }, /another optimizer than adam: 1 tensors a parameter, not 2/)
+  await refused({ name: 'sgd', momentum: 0.9 }, /take --optimizer-form caffe/)
+  await rm(join(path, 'net_iter_25.caffemodel'))
+  await refused({ name: 'sgd', form: 'caffe', momentum: 0.9 }, /the weights 'net_iter_25\.caffemodel' that it names are not there/)
 })
 
 t.test('another loss and frozen parameters', async t => {
