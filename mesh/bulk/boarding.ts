@@ -24,6 +24,8 @@ export interface LinkAttempt {
 /** A faster way than a stream, as far as this machine has it. */
 export interface FastWay {
   readonly kind: 'rdma' | 'shm'
+  /** Time in which a link must stand, ms. @default FIT_TIMEOUT */
+  readonly limit?: number
   /** What this side says of it, at most 256 characters. */
   readonly proposal: string
   /** Whether a peer that proposes `theirs` can be reached by it. */
@@ -120,6 +122,7 @@ export class Boarding {
   #next(number: number): void {
     const way = this.#shared?.[number - 1]
     if (!way || this.#ended) return
+    const limit = way.limit ?? FIT_TIMEOUT
     const attempt: Attempt = {
       number,
       way,
@@ -130,10 +133,7 @@ export class Boarding {
       peerReady: false,
       boarded: false,
       left: false,
-      timer: setTimeout(
-        () => this.#leave(attempt, new UnreachableError(`bulk: no answer by ${way.kind} within ${FIT_TIMEOUT / 1000} s`)),
-        FIT_TIMEOUT
-      )
+      timer: setTimeout(() => this.#leave(attempt, new UnreachableError(`bulk: no answer by ${way.kind} within ${limit / 1000} s`)), limit)
     }
     attempt.timer.unref()
     this.#attempt = attempt

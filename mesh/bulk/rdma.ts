@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { AbortedError, InvalidParametersError, MalformedError, UnreachableError } from '../../common/index.ts'
 import { createUcxNode, type UcxEvent, type UcxNode, type UcxOptions } from '../../native/index.ts'
 import type { FastWay, LinkAttempt } from './boarding.ts'
-import { RING_BYTES } from './limits.ts'
+import { FIT_TIMEOUT, RING_BYTES } from './limits.ts'
 import type { RingEvents, RingLink } from './ring-link.ts'
 
 const TOKEN_BYTES = 16
@@ -52,6 +52,8 @@ export function rdmaWay(options: RdmaOptions): FastWay & { close(): void; readon
 
   return {
     kind: 'rdma',
+    // an emulated device is slow in all it does
+    limit: Math.max(FIT_TIMEOUT, 6 * options.watchdog),
     proposal: kinds,
     suits: theirs => theirs.split(',').some(kind => kinds.split(',').includes(kind)),
     get held() {

@@ -12,7 +12,13 @@ export function createTestHost(): Promise<Libp2p> {
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
-    connectionManager: { inboundConnectionThreshold: 10_000, maxIncomingPendingConnections: 1000 },
+    // on an emulated processor a handshake takes its time
+    connectionManager: {
+      inboundConnectionThreshold: 10_000,
+      maxIncomingPendingConnections: 1000,
+      dialTimeout: 120_000,
+      inboundUpgradeTimeout: 120_000
+    },
     connectionMonitor: { enabled: false }
   })
 }
@@ -26,7 +32,7 @@ export interface Trainer {
 
 export async function createTrainer(options?: BulkEndpointOptions): Promise<Trainer> {
   const host = await createTestHost()
-  const endpoint = createBulkEndpoint(host, options)
+  const endpoint = createBulkEndpoint(host, { connectTimeout: 120_000, ...options })
   endpoint.allow(() => true)
   const trainer: Trainer = {
     host,
