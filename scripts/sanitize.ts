@@ -19,7 +19,12 @@ const folder = join(root, 'build', kind as string)
 mkdirSync(folder, { recursive: true })
 for (const name of readdirSync(drivers).sort()) {
   const part = basename(name, '.cc')
-  const { flags } = parts[part] ?? { flags: [] }
+  const { flags, needs } = parts[part] ?? { flags: [], needs: () => undefined }
+  const problem = needs()
+  if (problem !== undefined) {
+    console.log(`${kind}: ${part}: skipped: ${problem}`)
+    continue
+  }
   // What binds a part to JavaScript stays out: it needs Node to run in.
   const sources = sourcesOf(part).filter(file => file.endsWith('.cc') && !/<napi\.h>|"binding\.h"/.test(readFileSync(file, 'utf8')))
   const common = [...compiler.extra, sanitizers, '-fno-sanitize-recover=all', '-g', '-O1', `-I${join(root, 'native', 'src')}`]
