@@ -11,7 +11,7 @@ t.test('ten steps of a network with batch normalisation give the losses of PyTor
   if ('reason' in found) return
   const { here, there } = await compare(found.python, {
     ...{ data: 'shapes32?train=320&test=200', widths: [8, 16], blocks: 1, batch: 32 },
-    ...{ lr: 0.05, momentum: 0.9, weightDecay: 5e-4, seed: 5 }
+    ...{ lr: 0.05, gamma: 0.5, stepSize: 5, momentum: 0.9, weightDecay: 5e-4, seed: 5 }
   })
   t.equal(here.losses.length, 10)
   const distance = furthest(here.losses, there.losses, 10)

@@ -13,6 +13,9 @@ export interface Comparison {
   blocks: number
   batch: number
   lr: number
+  /** The rate is multiplied by `gamma` after every `stepSize` steps. */
+  gamma: number
+  stepSize: number
   momentum: number
   weightDecay: number
   seed: number
@@ -37,8 +40,8 @@ export async function compare(python: string, of: Comparison): Promise<{ here: F
       Uint32Array.from({ length: test.count }, (_, i) => i),
       shape
     )
-    const { widths, blocks, batch, lr, momentum, weightDecay } = of
-    const spec = JSON.stringify({ shape, classes, widths, blocks, batch, lr, momentum, weightDecay })
+    const { seed: _, data: __, ...sides } = of
+    const spec = JSON.stringify({ shape, classes, ...sides })
     const there = JSON.parse(await runPython(python, new URL('./train.py', import.meta.url), [folder, spec])) as Figures
     return { here: await trainHere(join(folder, 'net.onnx'), of), there }
   } finally {
@@ -54,12 +57,13 @@ async function write(path: string, split: Split, ids: Uint32Array, shape: number
   await writeFile(`${path}.i32`, labels)
 }
 
-async function trainHere(model: string, { data, batch, lr, momentum, weightDecay, seed }: Comparison): Promise<Figures> {
+async function trainHere(model: string, of: Comparison): Promise<Figures> {
+  const { data, batch, lr, gamma, stepSize, momentum, weightDecay, seed } = of
   const spec: JobSpec = {
     ...{ model, data, batch, lr, seed, strategy: 'allreduce', trainers: 1, epochs: 1 },
     ...{
       optimizer: { name: 'sgd', momentum, weightDecay },
-      schedule: { policy: 'fixed' },
+      schedule: { policy: 'step', gamma, stepSize },
       onSplit: 'wait',
       wait: false,
       logEvery: 1,

@@ -29,8 +29,8 @@ class Residual(nn.Module):
         return F.relu(y + (x if self.short is None else self.short(x)))
 
 
-def resnet(classes=10, widths=(8, 16), blocks=1):
-    layers = [nn.Conv2d(3, widths[0], 3, 1, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
+def resnet(classes=10, widths=(8, 16), blocks=1, channels=3):
+    layers = [nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
     inputs = widths[0]
     for i, width in enumerate(widths):
         for block in range(blocks):

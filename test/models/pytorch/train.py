@@ -2,7 +2,7 @@
 
 usage: train.py FOLDER SPEC
 FOLDER holds train.f32, train.i32, test.f32, test.i32: samples and labels, in the order of training. SPEC is JSON: shape, classes,
-widths, blocks, batch, lr, momentum, weightDecay. Writes FOLDER/net.onnx, prints JSON: the loss of each step, the test accuracy.
+widths, blocks, batch, lr, gamma, stepSize, momentum, weightDecay: the rate is multiplied by gamma after every stepSize steps. Writes FOLDER/net.onnx, prints JSON: the loss of each step, the test accuracy.
 """
 import json
 import sys
@@ -27,13 +27,12 @@ def size(path):
 def main(folder, spec):
     torch.set_num_threads(1)
     torch.manual_seed(3)
-    model = resnet(spec["classes"], spec["widths"], spec["blocks"])
+    model = resnet(spec["classes"], spec["widths"], spec["blocks"], spec["shape"][0])
     model.train()
-    start = {name: value.clone() for name, value in model.state_dict().items()}
     export(model, torch.randn(2, *spec["shape"]), f"{folder}/net.onnx")
-    # Exporting ran the model, and so moved its running statistics; the file has those from before.
-    model.load_state_dict(start)
+    # Exporting ran the model and so moved its running statistics, here and in the file alike.
     optimizer = torch.optim.SGD(model.parameters(), spec["lr"], spec["momentum"], weight_decay=spec["weightDecay"])
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, spec["stepSize"], spec["gamma"])
     data, labels = read(folder, "train", spec["shape"])
     losses = []
     for at in range(0, len(labels), spec["batch"]):
@@ -41,6 +40,7 @@ def main(folder, spec):
         loss = F.cross_entropy(model(data[at:at + spec["batch"]]), labels[at:at + spec["batch"]])
         loss.backward()
         optimizer.step()
+        schedule.step()
         losses.append(loss.item())
     model.eval()
     data, labels = read(folder, "test", spec["shape"])
