@@ -15,6 +15,8 @@ export interface JobFlags extends UpdateFlags {
   data?: string
   strategy?: string
   strategyOption?: Record<string, string | number | boolean>
+  codec?: string
+  aggregate?: string
   trainers?: number | 'all'
   epochs?: number
   steps?: number
@@ -99,6 +101,8 @@ export function jobSpec(flags: JobFlags, cwd: string, earlier?: Partial<JobSpec>
   // Options belong to the strategy they were given for.
   if (flags.strategy !== undefined && flags.strategy !== earlier?.strategy) delete spec.strategyOptions
   if (flags.strategyOption !== undefined) spec.strategyOptions = { ...spec.strategyOptions, ...flags.strategyOption }
+  const both = defined({ codec: flags.codec, aggregate: flags.aggregate }) as Record<string, string>
+  if (Object.keys(both).length > 0) spec.strategyOptions = { ...spec.strategyOptions, ...both }
   delete spec.resume
   if (flags.batch !== undefined) {
     spec.batch = flags.batch

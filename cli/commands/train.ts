@@ -66,6 +66,8 @@ export function trainCommand(context: Context): Command {
       )
     )
     .addOption(strategyOption)
+    .addOption(flag('--codec <name>', 'of gradients on their way: fp16, bf16, int8, top-k:0.01, threshold:0.001, sign, qsgd', text))
+    .addOption(flag('--aggregate <name>', 'instead of the mean: median, trimmed-mean, centered-clipping or krum', text))
     .addOption(flag('--trainers <n|all>', 'trainers to use (default: all)', trainers))
     .addOption(flag('--epochs <n>', 'passes over the data (default: 3)', integer(1, 1_000_000)))
     .addOption(flag('--steps <n>', 'steps to train, in place of --epochs or before they are over', integer(1)))

@@ -11,6 +11,7 @@ import {
   roundOver,
   SEGMENT
 } from './collective.ts'
+import { type Gathered, gatheredArenas, gatheredBy, gatheredSettled, gatheredStep } from './gathered.ts'
 import { integerOption, onlyKnown } from './options.ts'
 import { algorithmNamed, algorithmNames } from './programs.ts'
 import type { ExchangeStrategy, Group, StrategyEffect } from './strategy.ts'
@@ -25,6 +26,8 @@ export interface AllreduceState {
   collective?: Collective
   /** Step `step + 1` is applied, and only peers' receipts are missing before the next one. */
   applied: boolean
+  /** In place of `collective`, where every rank needs what every other has. */
+  gathered: Gathered | undefined
 }
 
 /**
@@ -35,22 +38,31 @@ export interface AllreduceState {
  * Transfers of step k+1 are the first messages that say their sender applied step k. Once a rank applies k+1, every rank has
  * therefore applied k.
  *
- * Options: `algorithm` (`ring`, or `halving-doubling`, which is the ring where p is not a power of two); `segment`, floats a transfer.
+ * With a codec or an aggregation every rank sends what it has to every other, (p−1) times; see gathered.ts.
+ *
+ * Options: `codec` (codecs.ts), `error-feedback`; `aggregate` (aggregation.ts), `trainer-momentum`; or `algorithm` (`ring`, or `halving-doubling`, which is the ring where p is not a power of two); `segment`, floats a transfer.
  */
 export const allreduce: ExchangeStrategy<AllreduceState> = {
   name: 'allreduce',
   synchronous: true,
 
   create(options) {
-    onlyKnown('allreduce', options, ['algorithm', 'segment'])
+    onlyKnown('allreduce', options, ['algorithm', 'segment', 'codec', 'error-feedback', 'aggregate', 'trainer-momentum'])
     const algorithm = options['algorithm'] ?? algorithmNames[0]
     if (typeof algorithm !== 'string') throw new InvalidParametersError(`option 'algorithm' must be one of ${algorithmNames.join(', ')}`)
     algorithmNamed(algorithm, 1)
     const segment = integerOption('allreduce', options, 'segment', SEGMENT, 1, 2 ** 24)
-    return { algorithm, segment, generation: -1, step: 0, applied: false }
+    const gathered = gatheredBy('allreduce', options)
+    if (gathered !== undefined && (options['algorithm'] !== undefined || options['segment'] !== undefined)) {
+      throw new InvalidParametersError(
+        `'algorithm' and 'segment' are of sums made on the way; with a codec, an aggregation or a trainer-momentum every rank sends to every other`
+      )
+    }
+    return { algorithm, segment, generation: -1, step: 0, applied: false, gathered }
   },
 
   arenas(state, { size, tail, members }) {
+    if (state.gathered !== undefined) return gatheredArenas(state.gathered, { size, tail, members })
     const world = members.length
     const algorithm = algorithmNamed(state.algorithm, world)
     let landing = 0
@@ -60,6 +72,7 @@ export const allreduce: ExchangeStrategy<AllreduceState> = {
   },
 
   step(state, event) {
+    if (state.gathered !== undefined) return gatheredStep(state.gathered, event)
     const effects: StrategyEffect[] = []
     const c = state.collective
     switch (event.type) {
@@ -85,7 +98,10 @@ export const allreduce: ExchangeStrategy<AllreduceState> = {
   },
 
   // a rank that applied a step may still owe a peer its part of the sum
-  settled: state => state.collective === undefined || (!state.collective.ready && state.collective.sending.size === 0),
+  settled: state =>
+    state.gathered !== undefined
+      ? gatheredSettled(state.gathered)
+      : state.collective === undefined || (!state.collective.ready && state.collective.sending.size === 0),
   checkpoint: () => ({}),
   restore: options => allreduce.create(options)
 }

@@ -1,10 +1,12 @@
 import { add, blend, combine } from '../../../native/index.ts'
+import { aggregationNamed } from './aggregation.ts'
+import { codecNamed } from './codecs.ts'
 import type { Arena, Range, StrategyEffect } from './strategy.ts'
 
 /** The effects that only compute on arenas. */
 export type ArithmeticEffect = Extract<
   StrategyEffect,
-  { type: 'reduce' | 'copy' | 'blend' | 'combine' | 'fill' | 'offset' | 'multiply' | 'divide' | 'root' }
+  { type: 'reduce' | 'copy' | 'blend' | 'combine' | 'fill' | 'offset' | 'multiply' | 'divide' | 'root' | 'encode' | 'decode' | 'aggregate' }
 >
 
 /** The float32 memory behind each arena's name. */
@@ -24,7 +26,10 @@ const arithmetic: ReadonlySet<string> = new Set<ArithmeticEffect['type']>([
   'offset',
   'multiply',
   'divide',
-  'root'
+  'root',
+  'encode',
+  'decode',
+  'aggregate'
 ])
 
 /** The floats of `range`, a view. @throws RangeError when it is not inside its arena: the caller's mistake */
@@ -50,6 +55,34 @@ export function carryOut(effect: ArithmeticEffect, arenas: Arenas): void {
     return
   }
   const from = view(arenas, effect.from)
+  switch (effect.type) {
+    case 'encode': {
+      const codec = codecNamed(effect.codec)
+      if (effect.residual === undefined) {
+        codec.encode(from, into, effect.seed)
+        return
+      }
+      const residual = view(arenas, effect.residual)
+      add(residual, from)
+      codec.encode(residual, into, effect.seed)
+      const sent = new Float32Array(residual.length)
+      codec.decode(into, sent)
+      for (let i = 0; i < residual.length; i++) residual[i] = residual[i]! - sent[i]!
+      return
+    }
+    case 'decode': {
+      const before = into.slice()
+      if (!codecNamed(effect.codec).decode(from, into)) into.set(before)
+      return
+    }
+    case 'aggregate': {
+      const vectors = Array.from({ length: from.length / Math.max(1, into.length) }, (_, r) =>
+        from.subarray(r * into.length, (r + 1) * into.length)
+      )
+      aggregationNamed(effect.rule).combine(vectors, into)
+      return
+    }
+  }
   if (into.length !== from.length) throw new RangeError(`${effect.type} of ${from.length} floats into ${into.length}`)
   switch (effect.type) {
     case 'copy':

@@ -9,6 +9,9 @@ import type { StrategyOptions } from './strategy.ts'
 export function onlyKnown(strategy: string, options: StrategyOptions, known: readonly string[]): void {
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue
+    if (key === 'codec' || key === 'aggregate') {
+      throw new InvalidParametersError(`strategy '${strategy}' takes no ${key}: only allreduce has every rank's own gradients at hand`)
+    }
     const list = known.length === 0 ? 'it takes none' : `it takes ${known.join(', ')}`
     throw new InvalidParametersError(`strategy '${strategy}' has no option '${key.slice(0, 100)}'; ${list}`)
   }

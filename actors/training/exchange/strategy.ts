@@ -103,6 +103,9 @@ export type StrategyEvent =
  * - `fill`: into[i] = value; `offset`: into[i] += value
  * - `multiply`: into[i] = from[i] · by[i]; `divide`: into[i] = from[i] / by[i], 0 where by[i] is 0. A `by` of one float stands for all
  * - `root`: into[i] = √(max(0, from[i]) + epsilon)
+ * - `encode`: the codec's words of `from` (plus the residual, which is then what the words leave out) into `into`; `decode`: into[i] += the
+ *   i-th float of the words. Words that no encoder writes add nothing
+ * - `aggregate`: `from` holds vectors as long as `into`, one behind the other; the rule makes one of them
  * - `apply`: the optimizer applies arena `gradients` (scaled by 1 / the tail's denominator) to arena `parameters`, at `scale` times
  *   the rate (1 where absent; 0: not at all, since the gradients went elsewhere); now `step` steps are applied here
  * - `commit`: synchronous strategies with `rounds`: parameters, optimizer and arena `state` as they now are, after `step` steps, are
@@ -122,6 +125,9 @@ export type StrategyEffect =
   | { type: 'offset'; into: Range; value: number }
   | { type: 'multiply' | 'divide'; into: Range; from: Range; by: Range }
   | { type: 'root'; into: Range; from: Range; epsilon: number }
+  | { type: 'encode'; codec: string; from: Range; into: Range; residual?: Range; seed: number }
+  | { type: 'decode'; codec: string; from: Range; into: Range }
+  | { type: 'aggregate'; rule: string; from: Range; into: Range }
   | { type: 'apply'; step: number; scale?: number }
   | { type: 'commit'; step: number }
   | { type: 'compute'; generation: number; step: number }

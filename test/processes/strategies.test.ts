@@ -1,0 +1,10 @@
+// starts processes
+import t from 'tap'
+import { killAndJoin, sweep } from './strategies.ts'
+
+// one that rolls back and one whose shards move; `npm run test:strategies` has all
+for (const name of ['local-sgd', 'softsync']) {
+  t.test(`${name}: a node is killed, another joins, and the model comes out well`, async t => {
+    await killAndJoin(t, sweep.find(s => s.strategy === name)!)
+  })
+}
