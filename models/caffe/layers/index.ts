@@ -22,12 +22,20 @@ export function ruleOf(type: string): LayerRule | undefined {
   return Object.hasOwn(rules, type) ? rules[type] : undefined
 }
 
+/** Largest blob, elements a sample: what a 4,096×4,096 image of four channels has. */
+const MAX_ELEMENTS = 2 ** 26
+
 /** The values of a layer's tops. */
 export function applyRule(context: NetContext, layer: Message, bottoms: string[]): string[] {
   const c = new LayerContext(context, layer, bottoms)
   const values = rules[layer.string('type')](c)
   const tops = layer.strings('top').length
   if (tops > values.length) c.refuse(`it has ${tops} tops and makes ${values.length}`)
+  for (const value of values) {
+    const shape = context.e.shape(value)
+    const elements = shape.reduce<number>((n, d) => (typeof d === 'number' ? n * d : n), 1)
+    if (elements > MAX_ELEMENTS) c.refuse(`it makes [${shape.join(', ')}]; a sample may have ${MAX_ELEMENTS} elements`)
+  }
   return values
 }
 

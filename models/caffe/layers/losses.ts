@@ -23,9 +23,13 @@ export type LossRule = (c: LayerContext) => Term
 /** ln of the smallest normal float: the greatest loss that a sample is reported with. */
 const FLOOR = Math.log(1.1754943508222875e-38)
 
+/** Most classes of a loss. */
+const MAX_CLASSES = 2 ** 20
+
 /** Scores as [N, classes]; trailing dimensions of size 1 go. */
 export function classScores(c: LayerContext): string {
   const [classes, ...rest] = c.sizes()
+  if (classes > MAX_CLASSES) c.refuse(`${classes} classes are too many; ${MAX_CLASSES} can be told apart`)
   if (rest.some(d => d !== 1)) c.refuse(`its scores have the shape [${c.shape().join(', ')}]; a label an element is not known`)
   return rest.length === 0 ? c.x : c.reshape(c.x, [-1, classes])
 }

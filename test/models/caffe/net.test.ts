@@ -1,8 +1,9 @@
 import t from 'tap'
-import { createRng } from '../../../common/index.ts'
+import { createRng, GradmeshError } from '../../../common/index.ts'
 import { type CaffeInput, caffeModel, parseNet } from '../../../models/caffe/index.ts'
+import { layerTypes } from '../../../models/caffe/layers/index.ts'
 import { parameterLayout } from '../../../models/parameters.ts'
-import { trainingGraph } from '../../../models/training.ts'
+import { trainingGraph, trainingParts } from '../../../models/training.ts'
 import { buildModel } from '../../../models/zoo/index.ts'
 import { assertClose, normal, runOrt } from '../reference/check.ts'
 import { ref } from '../reference/tensor.ts'
@@ -132,6 +133,34 @@ t.test('what cannot be trained is refused by place, layer and reason', async t =
   refused(twice('share_mode: PERMISSIVE'), /shares 'w'/)
   refused(data() + conv('y', 'data', 3, 3, 'axis: 2') + end, /only axis 1/)
   refused(data() + conv('x', 'data', 3, 3) + softmaxLoss('loss', 'x'), /a label an element is not known/)
+})
+
+t.test('damaged nets are refused by a known error or converted, never anything else', async t => {
+  const random = createRng(seed)
+  const pick = <T>(list: readonly T[]): T => list[random.int(list.length)]
+  const whole = [lenet(), quick(), alexnet().replace('crop_size: 227', 'crop_size: 20')]
+  const numbers = ['0', '1', '2', '-1', '3', '7', '65536', '999999999', '2147483648', '4503599627370496', '0.5', 'nan', 'inf']
+  const words = [...layerTypes.map(type => `"${type}"`), '"data"', '"label"', '"c1"', '"p1"', '"f1"', '"x"']
+  let refused = 0
+  for (let i = 0; i < 150; i++) {
+    let text = pick(whole)
+    for (let k = random.int(3); k >= 0; k--) {
+      const at = random.int(3)
+      const pattern = at === 0 ? /(?<=: )-?[\d.]+/g : at === 1 ? /(?<=: )"[^"]*"/g : /[a-z_]+(?=[:{ ])/g
+      const places = [...text.matchAll(pattern)]
+      const place = pick(places)
+      const swap = at === 0 ? pick(numbers) : at === 1 ? pick(words) : pick(places)[0]
+      text = text.slice(0, place.index) + swap + text.slice(place.index + place[0].length)
+    }
+    try {
+      const model = caffeModel(parseNet(text, 'fuzz'), { shape: [3, 32, 32] })
+      if (parameterLayout(model.train.graph).total < 1e6) trainingParts(model.train.graph, model.training)
+    } catch (error) {
+      refused++
+      if (!(error instanceof GradmeshError) || error.message.includes('\n')) t.fail(`seed ${seed}, case ${i}: ${error}`, { text })
+    }
+  }
+  t.ok(refused > 50, `seed ${seed}: ${refused} of 150 refused`)
 })
 
 t.test('a parameter that only the tested net has is refused', async t => {
