@@ -13,7 +13,7 @@ import {
 } from './collective.ts'
 import { type Gathered, gatheredArenas, gatheredBy, gatheredSettled, gatheredStep } from './gathered.ts'
 import { integerOption, onlyKnown } from './options.ts'
-import { algorithmNamed, algorithmNames } from './programs.ts'
+import { algorithmNamed, algorithmNames, reductionOf } from './programs.ts'
 import type { ExchangeStrategy, Group, StrategyEffect } from './strategy.ts'
 
 export interface AllreduceState {
@@ -40,7 +40,7 @@ export interface AllreduceState {
  *
  * With a codec or an aggregation every rank sends what it has to every other, (p−1) times; see gathered.ts.
  *
- * Options: `codec` (codecs.ts), `error-feedback`; `aggregate` (aggregation.ts), `trainer-momentum`; or `algorithm` (`ring`, or `halving-doubling`, which is the ring where p is not a power of two); `segment`, floats a transfer.
+ * Options: `codec` (codecs.ts), `error-feedback`; `aggregate` (aggregation.ts), `trainer-momentum`; or `algorithm` (programs.ts); `segment`, floats a transfer.
  */
 export const allreduce: ExchangeStrategy<AllreduceState> = {
   name: 'allreduce',
@@ -50,7 +50,7 @@ export const allreduce: ExchangeStrategy<AllreduceState> = {
     onlyKnown('allreduce', options, ['algorithm', 'segment', 'codec', 'error-feedback', 'aggregate', 'trainer-momentum'])
     const algorithm = options['algorithm'] ?? algorithmNames[0]
     if (typeof algorithm !== 'string') throw new InvalidParametersError(`option 'algorithm' must be one of ${algorithmNames.join(', ')}`)
-    algorithmNamed(algorithm, 1)
+    algorithmNamed(algorithm, reductionOf([], 0))
     const segment = integerOption('allreduce', options, 'segment', SEGMENT, 1, 2 ** 24)
     const gathered = gatheredBy('allreduce', options)
     if (gathered !== undefined && (options['algorithm'] !== undefined || options['segment'] !== undefined)) {
@@ -64,7 +64,7 @@ export const allreduce: ExchangeStrategy<AllreduceState> = {
   arenas(state, { size, tail, members }) {
     if (state.gathered !== undefined) return gatheredArenas(state.gathered, { size, tail, members })
     const world = members.length
-    const algorithm = algorithmNamed(state.algorithm, world)
+    const algorithm = algorithmNamed(state.algorithm, reductionOf(members, size + tail))
     let landing = 0
     // ranks differ by a float or so where p does not divide n
     for (let rank = 0; rank < world; rank++) landing = Math.max(landing, landingOf({ algorithm, rank, world, length: size + tail }))
@@ -88,7 +88,7 @@ export const allreduce: ExchangeStrategy<AllreduceState> = {
         if (c !== undefined && collectiveLanded(c, event.id, effects)) progress(state, c, effects)
         break
       case 'sent':
-        if (c !== undefined && collectiveSent(c, event.id)) progress(state, c, effects)
+        if (c !== undefined && collectiveSent(c, event.id, effects)) progress(state, c, effects)
         break
       case 'freeze':
         state.collective = undefined
@@ -121,7 +121,7 @@ function begin(state: AllreduceState, group: Group, step: number, effects: Strat
       key: `a${group.generation}`,
       trainers,
       rank: group.rank,
-      algorithm: algorithmNamed(state.algorithm, trainers.length),
+      algorithm: algorithmNamed(state.algorithm, reductionOf(group.members, group.size + group.tail)),
       arena: 'gradients',
       length: group.size + group.tail,
       segment: state.segment

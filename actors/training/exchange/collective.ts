@@ -49,7 +49,7 @@ export interface Collective {
   /** Segments whose sum is not in hand. */
   unfinished: number
   /** Transfers given to the driver that peers have not got yet. */
-  sending: Set<string>
+  sending: Map<string, Segment>
   /** Landings of this round and the next, by id. */
   expected: Map<string, { segment: Segment; action: number; round: number }>
   /** Landings of the next round that came early. */
@@ -79,7 +79,7 @@ export function collective(init: CollectiveInit, round: number, effects: Strateg
     ready: false,
     segments: segmentsOf(init),
     unfinished: 0,
-    sending: new Set(),
+    sending: new Map(),
     expected: new Map(),
     early: new Map()
   }
@@ -110,8 +110,12 @@ export function collectiveLanded(c: Collective, id: string, effects: StrategyEff
 }
 
 /** A peer has what was sent. @returns whether it was one of this collective's */
-export function collectiveSent(c: Collective, id: string): boolean {
-  return c.sending.delete(id)
+export function collectiveSent(c: Collective, id: string, effects: StrategyEffect[]): boolean {
+  const segment = c.sending.get(id)
+  if (segment === undefined) return false
+  c.sending.delete(id)
+  if (c.ready) advance(c, segment, effects)
+  return true
 }
 
 /** The whole sum is in hand. */
@@ -199,12 +203,17 @@ function advance(c: Collective, segment: Segment, effects: StrategyEffect[]): vo
     const action = segment.actions[segment.at]
     if (action.kind === 'send') {
       const id = idOf(c, c.round, segment, action.phase, c.init.rank, action.peer)
-      c.sending.add(id)
+      c.sending.set(id, segment)
       effects.push({ type: 'send', id, to: c.init.trainers[action.peer], range: segment.range })
       // the peer cannot have the whole sum before it has this part of it, so the range may be named at once
       if (segment.actions[segment.at + 1]?.kind === 'place') expectPlace(c, segment, segment.at + 1, effects)
     } else {
       if (!segment.landed.has(segment.at)) return
+      // two that swap partial sums each still read what is to be added to
+      const before = segment.actions[segment.at - 1]
+      if (action.kind === 'reduce' && before?.kind === 'send') {
+        if (c.sending.has(idOf(c, c.round, segment, before.phase, c.init.rank, before.peer))) return
+      }
       if (action.kind === 'reduce') {
         effects.push({ type: 'reduce', into: segment.range, from: segment.landing.get(segment.at)! })
         expectReduce(c, segment, segment.at, c.round + 1, effects)

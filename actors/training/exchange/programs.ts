@@ -71,16 +71,93 @@ export const halvingDoubling: Algorithm = {
   order: (rank, world) => Array.from({ length: world }, (_, i) => rank ^ (world - 1 - i))
 }
 
-/** What a job may name as `algorithm`. */
-export const algorithmNames: readonly string[] = [ring.name, halvingDoubling.name]
+/**
+ * Recursive doubling, for what is small: with the partner at each bit of the rank, from the lowest up, swap what one has and add.
+ * log₂p steps of all n floats; p a power of two. Addition commutes, so both of a pair have the same bits: a tree over the bits, the ranks that
+ * differ in the lowest bit added first.
+ *
+ * @see Thakur, Rabenseifner & Gropp 2005
+ */
+export const recursiveDoubling: Algorithm = {
+  name: 'recursive-doubling',
+  program(_slice, rank, world) {
+    const actions: Action[] = []
+    for (let bit = 1; bit < world; bit <<= 1) {
+      actions.push({ kind: 'send', peer: rank ^ bit, phase: 'reduce' }, { kind: 'reduce', peer: rank ^ bit })
+    }
+    return actions
+  },
+  order: (_rank, world) => Array.from({ length: world }, (_, slice) => slice)
+}
 
 /**
- * The algorithm called `name`, as far as `world` allows it: halving-doubling needs a power of two, and is the ring elsewhere.
+ * Inside before across: the first rank of each node adds up its node's ranks in their order, the first ranks sum over a ring, and each
+ * hands the whole to its node. Only one rank a node sends over the network, what a ring of as many ranks as nodes sends.
+ *
+ * @param nodes - of each rank
+ */
+export function hierarchical(nodes: readonly string[]): Algorithm {
+  const firsts = nodes.flatMap((node, rank) => (nodes.indexOf(node) === rank ? [rank] : []))
+  return {
+    name: 'hierarchical',
+    program(slice, rank) {
+      const leader = nodes.indexOf(nodes[rank]!)
+      if (leader !== rank) {
+        return [
+          { kind: 'send', peer: leader, phase: 'reduce' },
+          { kind: 'place', peer: leader }
+        ]
+      }
+      const others = nodes.flatMap((node, r) => (node === nodes[rank] && r !== rank ? [r] : []))
+      const across = ring.program(slice % firsts.length, firsts.indexOf(rank), firsts.length)
+      return [
+        ...others.map((peer): Action => ({ kind: 'reduce', peer })),
+        ...across.map((action): Action => ({ ...action, peer: firsts[action.peer]! })),
+        ...others.map((peer): Action => ({ kind: 'send', peer, phase: 'place' }))
+      ]
+    },
+    order: (_rank, world) => Array.from({ length: world }, (_, slice) => slice)
+  }
+}
+
+/** Up to so many floats a sum is a matter of steps, not of bytes. */
+const SMALL = 4096
+
+/** What a job may name as `algorithm`. */
+export const algorithmNames: readonly string[] = [ring.name, halvingDoubling.name, recursiveDoubling.name, 'hierarchical', 'auto']
+
+/** What the choice of an algorithm may depend on: the same on all ranks. */
+export interface Reduction {
+  /** Of each rank; a rank whose node is not known stands alone. */
+  nodes: readonly (string | undefined)[]
+  /** Floats. */
+  length: number
+}
+
+/** @returns the number of ranks and their nodes, of a group's members */
+export function reductionOf(members: readonly { node?: string }[], length: number): Reduction {
+  return { nodes: members.map(m => m.node), length }
+}
+
+/**
+ * The algorithm called `name`, as far as the group allows it: the two over bits need a power of two, and are the ring elsewhere; so is
+ * `hierarchical` where no node has two ranks. `auto`: hierarchical where nodes have several ranks and there are several nodes;
+ * recursive doubling up to 4,096 floats; else halving-doubling.
  *
  * @throws InvalidParametersError that lists the known names
  */
-export function algorithmNamed(name: string, world: number): Algorithm {
+export function algorithmNamed(name: string, { nodes, length }: Reduction): Algorithm {
+  const world = nodes.length
+  const binary = (world & (world - 1)) === 0
+  const named = nodes.map((node, rank) => node ?? `rank ${rank}`)
+  const distinct = new Set(named).size
   if (name === ring.name) return ring
-  if (name === halvingDoubling.name) return (world & (world - 1)) === 0 ? halvingDoubling : ring
+  if (name === halvingDoubling.name) return binary ? halvingDoubling : ring
+  if (name === recursiveDoubling.name) return binary ? recursiveDoubling : ring
+  if (name === 'hierarchical') return distinct < world ? hierarchical(named) : ring
+  if (name === 'auto') {
+    if (distinct > 1 && distinct < world) return hierarchical(named)
+    return binary ? (length <= SMALL ? recursiveDoubling : halvingDoubling) : ring
+  }
   throw new InvalidParametersError(`no allreduce algorithm is called '${name.slice(0, 100)}'; choose one of ${algorithmNames.join(', ')}`)
 }

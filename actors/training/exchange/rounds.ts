@@ -11,7 +11,7 @@ import {
   roundOver
 } from './collective.ts'
 import { integerOption, onlyKnown } from './options.ts'
-import { algorithmNamed } from './programs.ts'
+import { algorithmNamed, reductionOf } from './programs.ts'
 import type { ExchangeStrategy, Group, Range, StrategyEffect, StrategyOptions } from './strategy.ts'
 
 /** What an outer update works on, between the mean of a round and the next round. */
@@ -94,7 +94,7 @@ export function rounds<O>(outer: Outer<O>): ExchangeStrategy<RoundsState<O>> {
       ranks: trainers.length
     })
     Object.assign(state, { step, committed: step, samples: 0, last: false })
-    const algorithm = algorithmNamed(state.algorithm, trainers.length)
+    const algorithm = algorithmNamed(state.algorithm, reductionOf(group.members, payload(state, group)))
     const init = { key: `r${group.generation}`, trainers, rank: group.rank, algorithm, arena: 'outgoing' as const }
     effects.push({ type: 'copy', into: anchorOf(state), from: parametersOf(state) })
     state.collective = collective({ ...init, length: payload(state, group) }, 1, effects)
@@ -155,7 +155,7 @@ export function rounds<O>(outer: Outer<O>): ExchangeStrategy<RoundsState<O>> {
     create(options) {
       onlyKnown(outer.name, options, ['h', 'algorithm', ...outer.known])
       const algorithm = String(options['algorithm'] ?? 'ring')
-      algorithmNamed(algorithm, 1)
+      algorithmNamed(algorithm, reductionOf([], 0))
       const h = integerOption(outer.name, options, 'h', outer.h, 1, 1_000_000)
       const fresh = {
         size: 0,
@@ -175,7 +175,7 @@ export function rounds<O>(outer: Outer<O>): ExchangeStrategy<RoundsState<O>> {
     arenas(state, group) {
       const world = group.members.length
       const length = payload(state, group)
-      const algorithm = algorithmNamed(state.algorithm, world)
+      const algorithm = algorithmNamed(state.algorithm, reductionOf(group.members, length))
       const landing = Math.max(...group.members.map((_, rank) => landingOf({ algorithm, rank, world, length })))
       return { landing, outgoing: length, state: group.size * (outer.momentum ? 2 : 1) }
     },
@@ -187,7 +187,7 @@ export function rounds<O>(outer: Outer<O>): ExchangeStrategy<RoundsState<O>> {
       else if (event.type === 'freeze') state.collective = undefined
       else if (c === undefined) return effects
       else if (event.type === 'landed' && collectiveLanded(c, event.id, effects)) progress(state, c, effects)
-      else if (event.type === 'sent' && collectiveSent(c, event.id)) progress(state, c, effects)
+      else if (event.type === 'sent' && collectiveSent(c, event.id, effects)) progress(state, c, effects)
       else if (event.type === 'gradients' && event.generation === state.generation && event.step === state.step + 1 && !c.ready) {
         state.step++
         state.samples += event.samples

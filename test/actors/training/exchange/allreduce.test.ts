@@ -1,5 +1,6 @@
 import t from 'tap'
 import { strategyNamed } from '../../../../actors/training/exchange/index.ts'
+import { algorithmNamed } from '../../../../actors/training/exchange/programs.ts'
 import { createRng, type Rng } from '../../../../common/index.ts'
 import { World } from './harness.ts'
 
@@ -25,6 +26,10 @@ function reference(algorithm: string, parts: Float32Array[]): Float32Array {
         let s = parts[(j + 1) % p][i]
         for (let k = 2; k <= p; k++) s = Math.fround(s + parts[(j + k) % p][i])
         sum[i] = s
+      } else if (algorithm === 'recursive-doubling') {
+        let level = parts.map(x => x[i])
+        while (level.length > 1) level = Array.from({ length: level.length / 2 }, (_, k) => Math.fround(level[2 * k] + level[2 * k + 1]))
+        sum[i] = level[0]
       } else {
         let level = parts.map(x => x[i])
         while (level.length > 1) {
@@ -60,7 +65,7 @@ function adder(p: number, rng: Rng, size: number, algorithm = 'ring', segment = 
 
 t.comment('seed', seed)
 
-for (const algorithm of ['ring', 'halving-doubling']) {
+for (const algorithm of ['ring', 'halving-doubling', 'recursive-doubling']) {
   t.test(`${algorithm}: all ranks hold the sum of the promised order, bit for bit, whatever the order of arrival`, async t => {
     for (let p = 1; p <= 8; p++) {
       for (let round = 0; round < 12; round++) {
@@ -88,6 +93,7 @@ for (const algorithm of ['ring', 'halving-doubling']) {
     }
   })
 
+  if (algorithm === 'recursive-doubling') continue
   t.test(`${algorithm}: every rank sends exactly 2(p-1)/p·n floats where p divides n`, async t => {
     for (const p of [1, 2, 4, 8]) {
       const size = p * 37 - 3
@@ -112,12 +118,59 @@ t.test('a rank that contributes 2^i makes every sum a readable bitmask: nothing 
   }
 })
 
+t.test('recursive doubling sends n floats log2 p times', async t => {
+  const world = adder(8, createRng(`${seed}/doubling`), 37, 'recursive-doubling', 10)
+  for (const trainer of world.trainers.values()) trainer.lastStep = 2
+  world.group(1, names(8), () => 0)
+  world.run()
+  for (const trainer of world.trainers.values()) t.equal(trainer.bytesSent, 2 * 3 * (37 + 3) * 4)
+})
+
+t.test('hierarchical: the sum is whole on every rank, the same bits, and only first ranks send across nodes', async t => {
+  for (let p = 1; p <= 9; p++) {
+    for (const nodes of [1, 2, 3, 4]) {
+      const rng = createRng(`${seed}/hierarchical/${p}/${nodes}`)
+      const world = adder(p, rng, 100, 'hierarchical')
+      world.init.nodeOf = name => `n${Number(name.slice(1)) % nodes}`
+      for (const trainer of world.trainers.values()) trainer.lastStep = 2
+      world.group(1, names(p), () => 0)
+      t.ok(
+        world.run(() => world.alive.every(x => x.applied === 2 && allreduce.settled(x.state))),
+        `${p} ranks on ${nodes} nodes`
+      )
+      const [first, ...others] = world.alive.map(x => x.arenas.parameters)
+      for (const other of others) t.same(other, first)
+      const expected = new Float64Array(100)
+      for (let rank = 0; rank < p; rank++) {
+        for (let step = 1; step <= 2; step++) for (const [i, x] of gradientsOf(rank, step, 103).subarray(0, 100).entries()) expected[i] += x
+      }
+      t.ok(first.every((x, i) => Math.abs(x - expected[i]) <= 1e-2))
+      if (nodes > 1 && p % nodes === 0 && p > nodes) {
+        const sent = world.alive.map(x => x.bytesSent)
+        t.ok(
+          sent.slice(nodes).every(bytes => bytes === 2 * 103 * 4),
+          'the others send their own once'
+        )
+      }
+    }
+  }
+})
+
+t.test('auto follows size and nodes, the same way on all ranks', async t => {
+  const of = (nodes: (string | undefined)[], length: number) => algorithmNamed('auto', { nodes, length }).name
+  t.equal(of(['a', 'a', 'b', 'b'], 1e6), 'hierarchical')
+  t.equal(of([undefined, undefined, undefined, undefined], 1e6), 'halving-doubling')
+  t.equal(of(['a', 'a', 'a', 'a'], 100), 'recursive-doubling')
+  t.equal(of(['a', 'b', 'c'], 100), 'ring')
+})
+
 t.test('a freeze and a new generation without the dead, at any point, apply every step once and nothing by half', async t => {
   for (let round = 0; round < 150; round++) {
     const rng = createRng(`${seed}/fault/${round}`)
     const p = 2 + rng.int(6)
     const size = 1 + rng.int(60)
-    const world = adder(p, rng, size, rng.int(2) === 0 ? 'ring' : 'halving-doubling')
+    const world = adder(p, rng, size, ['ring', 'halving-doubling', 'recursive-doubling', 'hierarchical', 'auto'][rng.int(5)])
+    world.init.nodeOf = name => `n${Number(name.slice(1)) % 3}`
     const all = names(p)
     // step k adds the ranks' mask of the generation that applied it
     world.init.engine.gradients = trainer => trainer.arenas.gradients.fill(2 ** all.indexOf(trainer.name))

@@ -29,6 +29,8 @@ export interface WorldInit {
   rng: Rng
   size: number
   tail?: number
+  /** The node of a trainer. */
+  nodeOf?: (trainer: string) => string
   /** Floats of the optimizer's state. */
   optimizer?: number
   statistics?: number
@@ -117,7 +119,7 @@ export class World {
 
   /** Gives every trainer of `names` the group; synchronous strategies get exactly these ranks. */
   group(generation: number, names: string[], steps: (name: string) => number, founders: string[] = names): void {
-    const members = [...founders].sort().map(trainer => ({ trainer }))
+    const members = [...founders].sort().map(trainer => ({ trainer, ...(this.init.nodeOf && { node: this.init.nodeOf(trainer) }) }))
     for (const name of names) {
       const trainer = this.trainers.get(name)!
       this.#void(trainer)
