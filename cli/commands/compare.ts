@@ -30,6 +30,7 @@ interface CompareFlags {
   targetAccuracy?: number
   tune?: boolean
   real?: boolean
+  besideReal?: boolean
   out?: string
   jobs?: number
   note?: string[]
@@ -55,6 +56,7 @@ export function compareCommand(context: Context): Command {
     .addOption(flag('--target-accuracy <a>', 'what the time is taken to', number({ above: 0, to: 1 })))
     .option('--tune', "try the experiment's grid of rates with each strategy first")
     .option('--real', 'run on processes of this machine instead of simulating')
+    .option('--beside-real', 'also run a small part on processes of this machine, and hold the simulation against it')
     .addOption(flag('--jobs <n>', 'simulated runs at a time (default: the cores)', integer(1, 256)))
     .addOption(list('--note <text>', 'a line for the report; may be repeated', text))
     .addOption(new Option('--out <dir>', 'folder of the report; begun again, it goes on there (default: runs/compare-NAME)'))
@@ -94,6 +96,7 @@ async function compareAction(context: Context, file: string | undefined, flags: 
         threads: flags.jobs ?? availableParallelism(),
         versions,
         real: (spec, runSignal) => realRun({ spec, versions, start, signal: runSignal }),
+        ...(flags.besideReal ? { besideReal: true } : {}),
         commands: commandsOf(context, file, flags, out),
         notes: flags.note ?? [],
         now: context.now,

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
+import { stringify } from 'yaml'
 import { makeFolder } from '../../mesh/state/index.ts'
+import { type BesideRow, besides, realPart, simulatedPart } from './beside.ts'
 import { figuresOf } from './figures.ts'
 import { type Outcome, runOnThreads } from './pool.ts'
 import { reading } from './reading.ts'
@@ -32,6 +34,8 @@ export interface CompareInit {
   versions: RunResult['versions']
   /** Carries out one real run. */
   real(spec: RunSpec, signal: AbortSignal): Promise<Outcome>
+  /** Also run a small part of it on processes of this machine, and hold the simulation against that. */
+  besideReal?: boolean
   commands: readonly string[]
   notes: readonly string[]
   /** Monotonic ms. */
@@ -53,7 +57,7 @@ export interface Comparison {
 export async function compare(init: CompareInit): Promise<Comparison> {
   const { experiment } = init
   const store = new Store(init.out)
-  store.file('experiment.json', `${JSON.stringify(experiment, null, 2)}\n`)
+  store.file('experiment.yaml', stringify(experiment))
   const tuning = tuningRuns(experiment)
   const tuned = await execute(init, store, tuning, 'tuning')
   const rates = tunedRates(experiment, tuned.results)
@@ -67,6 +71,8 @@ export async function compare(init: CompareInit): Promise<Comparison> {
     running: 0,
     total: all.length + allFailures.length
   })
+
+  const beside = init.besideReal ? await runBeside(init, store) : undefined
 
   const cells = summarise(experiment, results, failures)
   const text = reading(experiment, shown(cells), allFailures)
@@ -91,6 +97,7 @@ export async function compare(init: CompareInit): Promise<Comparison> {
     figures,
     reading: text,
     failures: allFailures,
+    ...(beside === undefined ? {} : { beside }),
     commands,
     versions: { gradmesh: init.versions.gradmesh, Node: init.versions.node },
     notes,
@@ -99,6 +106,14 @@ export async function compare(init: CompareInit): Promise<Comparison> {
   })
   store.file('report.html', page)
   return { cells, failures: allFailures, reading: text, report: join(store.path, 'report.html') }
+}
+
+/** The real part of a simulated experiment, and its simulation. */
+async function runBeside(init: CompareInit, store: Store): Promise<BesideRow[]> {
+  const experiment = await realPart(init.experiment, init.signal)
+  const real = await execute(init, store, reportedRuns(experiment, new Map()), 'running')
+  const simulated = await execute(init, store, simulatedPart(experiment, real.results), 'running')
+  return besides(real.results, simulated.results)
 }
 
 /** Runs what has no result yet. */

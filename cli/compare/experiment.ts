@@ -16,7 +16,7 @@ export const experimentKeys: Readonly<Record<string, string>> = {
   trainers: 'trainers of each run',
   batch: 'samples a step of each trainer',
   samples: 'samples of each run, over all epochs',
-  strategies: 'names, or { strategy, label, options, trainers, lr, optimizer }',
+  strategies: 'names, or { strategy, label, options, trainers, batch, lr, optimizer }',
   delays: 'delay models, such as constant and straggler:5',
   seeds: 'how many seeds, or a list of them',
   lr: 'learning rate',
@@ -32,7 +32,7 @@ export const experimentKeys: Readonly<Record<string, string>> = {
   testSamples: 'test samples of an evaluation'
 }
 
-const contestantKeys = ['strategy', 'label', 'options', 'trainers', 'lr', 'optimizer']
+const contestantKeys = ['strategy', 'label', 'options', 'trainers', 'batch', 'lr', 'optimizer']
 
 /** What holds where neither a file nor a flag says otherwise. */
 export const experimentDefaults = {
@@ -174,7 +174,7 @@ function contestants(value: unknown, name: string): Contestant[] {
   const list = value.map(entry => {
     const record: Record<string, unknown> = typeof entry === 'string' ? { strategy: entry } : isRecord(entry) ? entry : {}
     onlyKnown(record, contestantKeys, `${name}, strategies`)
-    const { strategy, label, options = {}, trainers, lr } = record
+    const { strategy, label, options = {}, trainers, batch, lr } = record
     if (typeof strategy !== 'string') throw new InvalidParametersError(`${name}: each of 'strategies' is a name or { strategy: NAME, … }`)
     if (!isRecord(options) || !Object.values(options).every(v => ['string', 'number', 'boolean'].includes(typeof v))) {
       throw new InvalidParametersError(`${name}: options of strategy '${strategy}' are texts, numbers, true and false by name`)
@@ -182,6 +182,9 @@ function contestants(value: unknown, name: string): Contestant[] {
     strategyNamed(strategy).create(options)
     if (trainers !== undefined && !(Number.isInteger(trainers) && (trainers as number) >= 1 && (trainers as number) <= MAX_TRAINERS)) {
       throw new InvalidParametersError(`${name}: 'trainers' of strategy '${strategy}' must be a whole number from 1 to ${MAX_TRAINERS}`)
+    }
+    if (batch !== undefined && !(Number.isInteger(batch) && (batch as number) >= 1 && (batch as number) <= 1_000_000)) {
+      throw new InvalidParametersError(`${name}: 'batch' of strategy '${strategy}' must be a whole number from 1 to 1000000`)
     }
     if (lr !== undefined && !(typeof lr === 'number' && lr > 0)) {
       throw new InvalidParametersError(`${name}: 'lr' of strategy '${strategy}' must be a number above 0`)
@@ -191,6 +194,7 @@ function contestants(value: unknown, name: string): Contestant[] {
       strategy,
       options: options as Contestant['options'],
       ...(trainers === undefined ? {} : { trainers: trainers as number }),
+      ...(batch === undefined ? {} : { batch: batch as number }),
       ...(lr === undefined ? {} : { lr: lr as number }),
       ...(record['optimizer'] === undefined ? {} : { optimizer: optimizer(record['optimizer'], name) })
     }

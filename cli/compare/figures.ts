@@ -44,7 +44,8 @@ export function figuresOf(experiment: Experiment, cells: readonly Cell[]): Figur
     accuracy(experiment, cells),
     consensus(experiment, cells),
     staleness(experiment, cells),
-    utilisation(experiment, cells)
+    utilisation(experiment, cells),
+    throughput(experiment, cells)
   ].filter(figure => figure !== undefined)
 }
 
@@ -171,6 +172,26 @@ function accuracy(experiment: Experiment, cells: readonly Cell[]): Figure | unde
   }
 }
 
+function throughput(experiment: Experiment, cells: readonly Cell[]): Figure | undefined {
+  const values = cells
+    .filter(cell => cell.throughput.n > 0)
+    .map(({ label, delay, throughput: { mean, half = 0 } }) => ({
+      strategy: label,
+      delay,
+      mean,
+      low: mean - half,
+      high: mean + half,
+      note: ''
+    }))
+  if (values.length === 0) return undefined
+  return {
+    name: 'throughput',
+    title: 'Throughput',
+    caption: 'Samples that all trainers together train in a second: mean and 95 % interval over seeds.',
+    spec: bars(experiment, values, `samples a second${experiment.mode === 'simulated' ? ', virtual time' : ''}`, true)
+  }
+}
+
 function bars(experiment: Experiment, values: object[], title: string, zero: boolean): Record<string, unknown> {
   const y = { field: 'strategy', type: 'nominal', sort: labels(experiment), title: null, axis: { labelLimit: 300 } }
   const x = (field: string) => ({ field, type: 'quantitative', title, scale: { zero, nice: true } })
@@ -276,6 +297,7 @@ function utilisation(experiment: Experiment, cells: readonly Cell[]): Figure | u
             field: 'part',
             type: 'nominal',
             title: null,
+            legend: { symbolType: 'square', symbolSize: 150, symbolStrokeWidth: 0 },
             scale: { domain: Object.values(names), range: ['#0072B2', '#E69F00', '#BBBBBB'] }
           },
           order: { field: 'order' }

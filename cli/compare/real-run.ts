@@ -67,6 +67,8 @@ interface Tally {
   samples: number
   steps: Map<string, number>
   bytes: Map<string, number>
+  /** Steps that were told of: all of them. */
+  reports: number
   computeMs: number
   exchangeMs: number
   staleness: number[]
@@ -86,6 +88,7 @@ async function follow(node: NodeService, job: JobSpec, { spec, versions, signal 
     samples: 0,
     steps: new Map(),
     bytes: new Map(),
+    reports: 0,
     computeMs: 0,
     exchangeMs: 0,
     staleness: [],
@@ -124,6 +127,7 @@ async function follow(node: NodeService, job: JobSpec, { spec, versions, signal 
       staleness: Array.from(tally.staleness, n => n ?? 0),
       ...(busy > 0 ? { utilisation: { compute: tally.computeMs / busy, exchange: tally.exchangeMs / busy, idle: 0 } } : {}),
       churned: 0,
+      ...(tally.reports > 0 ? { stepMs: tally.computeMs / tally.reports } : {}),
       wall: (performance.now() - wall) / 1000,
       versions
     }
@@ -152,6 +156,7 @@ function count(tally: Tally, event: JobEvent, synchronous: boolean): void {
       tally.samples = Math.max(tally.samples, event.samples)
       tally.steps.set(event.trainer, event.step)
       tally.bytes.set(event.trainer, event.bytesSent)
+      tally.reports++
       tally.computeMs += event.computeMs
       tally.exchangeMs += event.exchangeMs
       if (event.staleness !== undefined) {

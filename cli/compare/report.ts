@@ -1,6 +1,7 @@
 import { stringify } from 'yaml'
 import { histogramFigures } from '../../actors/training/simulation/index.ts'
 import { bytes, count } from '../terminal/format.ts'
+import { type BesideRow, besideText } from './beside.ts'
 import type { Figure } from './figures.ts'
 import { total } from './figures.ts'
 import type { Interval } from './statistics.ts'
@@ -15,6 +16,8 @@ export interface ReportInit {
   figures: readonly { figure: Figure; svg: string }[]
   reading: string
   failures: readonly RunFailure[]
+  /** Real runs beside simulated ones. */
+  beside?: readonly BesideRow[]
   /** What runs the same again. */
   commands: readonly string[]
   versions: Readonly<Record<string, string>>
@@ -45,6 +48,7 @@ export function html(init: ReportInit): string {
     failures.length === 0
       ? ''
       : `<h2>Failed runs</h2><ul>${failures.map(f => `<li>${escaped(f.spec.id)}: ${escaped(f.error)}</li>`).join('')}</ul>`,
+    init.beside === undefined ? '' : besideSection(init.beside),
     init.assumptions.length === 0 ? '' : `<h2>Assumptions</h2><ul>${init.assumptions.map(a => `<li>${escaped(a)}</li>`).join('')}</ul>`,
     '<h2>To run it again</h2>',
     `<pre>${escaped(init.commands.join('\n'))}</pre>`,
@@ -126,6 +130,25 @@ function table(cells: readonly Cell[], { delays }: Experiment): string {
         ]
       })
   )
+  return htmlTable(head, body)
+}
+
+function besideSection(rows: readonly BesideRow[]): string {
+  const head = ['strategy', 'delay', 'real (s)', 'simulated (s)', 'error (%)', 'accuracy, real (%)', 'accuracy, simulated (%)']
+  const points = (share: number | undefined) => (share === undefined ? '' : (share * 100).toFixed(1))
+  const body = rows.map(({ label, delay, real, predicted, accuracy }) => [
+    label,
+    delay,
+    (real / 1000).toFixed(2),
+    (predicted / 1000).toFixed(2),
+    `${predicted < real ? '−' : '+'}${Math.abs((100 * (predicted - real)) / real).toFixed(0)}`,
+    points(accuracy.real),
+    points(accuracy.predicted)
+  ])
+  return `<h2>Beside real runs</h2><p>${escaped(besideText)}</p>${htmlTable(head, body)}`
+}
+
+function htmlTable(head: string[], body: string[][]): string {
   const row = (cellsOf: string[], tag: string) => `<tr>${cellsOf.map(cell => `<${tag}>${escaped(cell)}</${tag}>`).join('')}</tr>`
   return `<table><thead>${row(head, 'th')}</thead><tbody>${body.map(cellsOf => row(cellsOf, 'td')).join('\n')}</tbody></table>`
 }

@@ -62,8 +62,9 @@ function runOf(
   contestant: Contestant,
   { purpose, rate, delay, seed, lr }: Pick<RunSpec, 'purpose' | 'rate' | 'delay' | 'seed' | 'lr'>
 ): RunSpec {
-  const { mode, model, data, batch, samples, network, computeMs, arithmetic, churn, target, evaluations, testSamples } = experiment
-  const { label, strategy, options } = contestant
+  const { mode, model, data, samples, network, arithmetic, churn, target, evaluations, testSamples } = experiment
+  const { label, strategy, options, batch = experiment.batch } = contestant
+  const computeMs = Number(((experiment.computeMs * batch) / experiment.batch).toPrecision(6))
   const parts = {
     mode,
     strategy,

@@ -10,6 +10,8 @@ export interface Contestant {
   options: Record<string, string | number | boolean>
   /** Instead of the experiment's. */
   trainers?: number
+  /** Instead of the experiment's; a step then takes its share of the time. */
+  batch?: number
   lr?: number
   optimizer?: OptimizerSpec
 }
@@ -118,6 +120,8 @@ export interface RunResult {
   /** Shares of the trainers' time. */
   utilisation?: { compute: number; exchange: number; idle: number }
   churned: number
+  /** ms a step took to compute in the mean; of real runs. */
+  stepMs?: number
   /** Of the simulation's events; equal for equal runs. */
   hash?: string
   /** Seconds this machine took. */
