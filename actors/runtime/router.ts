@@ -258,7 +258,7 @@ export class Router implements Callable {
     let node = effect.node
     try {
       node ??= this.#init.place(to, choice)
-      const deadline = Math.max(1, call.deadlineAt - performance.now())
+      const deadline = Math.max(1, Math.ceil(call.deadlineAt - performance.now()))
       const caller = callerName(this.#init.life, generation, scope)
       if (node === mesh.peer) {
         const base = incoming(mesh.peer, method, decodeValue(argument, 'argument'), options, scope, deadline, 'copy')
@@ -328,7 +328,9 @@ function toError(error: unknown): Error {
 
 /** What is left of a turn's time bounds the calls it makes. */
 export function remaining(deadline: number, scope: TurnScope | undefined): number {
-  return scope === undefined ? deadline : Math.min(deadline, scope.deadline - performance.now())
+  const left = scope === undefined ? deadline : Math.min(deadline, scope.deadline - performance.now())
+  // The platform's timers take whole milliseconds.
+  return Number.isFinite(left) ? Math.ceil(left) : left
 }
 
 /** Order is kept between one caller, an actor or the node itself, and one actor. */
