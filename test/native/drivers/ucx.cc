@@ -152,5 +152,26 @@ int main(int argc, char** argv) {
   a.worker->close(last->id);
   until([&] { return a.worker->held() == 0; }, "giving the last back");
   std::printf("a lost worker was noticed\n");
-  return 0;
+
+  // the device itself goes, where the environment says how
+  const char* cut = setting("GRADMESH_TEST_UCX_CUT", "");
+  if (*cut == 0) return 0;
+  Side c;
+  auto from = make(a, ++id), to = make(c, ++id);
+  meet(c, *to, *from, 0, from->token);
+  meet(a, *from, *to, c.worker->port(), to->token);
+  until([&] { return a.saw(from->id, Event::open) && c.saw(to->id, Event::open); }, "opening before the cut");
+  std::thread cutter([cut] { (void)!std::system(cut); });
+  cutter.detach();
+  const auto begun = Clock::now();
+  for (uint32_t position = 0; !a.saw(from->id, Event::failed); std::this_thread::sleep_for(std::chrono::milliseconds(5))) {
+    require(Clock::now() - begun < std::chrono::seconds(60), "noticing that the device is gone");
+    if (to->peerHead.load() != position) continue;
+    position += 32768;
+    a.worker->publish(from->id, position);
+  }
+  std::printf("a removed device was noticed after %.1f s\n", std::chrono::duration<double>(Clock::now() - begun).count());
+  std::fflush(stdout);
+  // what a dead device still holds is given back with the process
+  std::_Exit(0);
 }
