@@ -1,5 +1,5 @@
 import { floatAttribute, stringAttribute } from '../graph/attributes.ts'
-import { type Rule, type RuleContext, unbroadcast } from './rule.ts'
+import { masked, type Rule, type RuleContext, unbroadcast } from './rule.ts'
 
 /*
  * Activations, as their papers give them: Elu (Clevert 2015), Selu (Klambauer 2017), Gelu (Hendrycks & Gimpel 2016), PRelu (He 2015),
@@ -12,7 +12,7 @@ const unary =
 
 /** g where the condition holds, else 0. */
 function where(c: RuleContext, condition: string): string {
-  return c.op('Where', condition, c.g, c.scalar(0))
+  return masked(c.e, c.g, condition)
 }
 
 function scaled(c: RuleContext, value: string, factor: number): string {

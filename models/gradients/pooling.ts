@@ -4,7 +4,7 @@ import type { Emitter } from '../graph/emitter.ts'
 import { floats, range } from '../graph/tensors.ts'
 import { type Window, windowOf } from '../graph/window.ts'
 import { spread } from './convolution.ts'
-import { type Rule, type RuleContext, reshape, reshapeLike } from './rule.ts'
+import { masked, type Rule, type RuleContext, reshape, reshapeLike } from './rule.ts'
 import { concat, offsets, padded, tap } from './windows.ts'
 
 /*
@@ -47,7 +47,7 @@ function tappedMaximum(c: RuleContext, window: Window): string {
     const hit = c.op('Equal', tap(e, around, o, strides, c.y), c.y)
     const first = found === undefined ? hit : c.op('And', hit, c.op('Not', found))
     found = found === undefined ? hit : c.op('Or', found, hit)
-    return c.op('Where', first, c.g, zero)
+    return masked(e, c.g, first)
   })
   // Off with what was padded; elements that no window reaches get zeros.
   const woven = weave(e, parts, strides, counts)

@@ -3,6 +3,7 @@ import { describe } from '../graph/attributes.ts'
 import { sameShape } from '../graph/dims.ts'
 import type { Emitter } from '../graph/emitter.ts'
 import type { Dim, GraphNode } from '../graph/types.ts'
+import { typeNumbers } from '../onnx/constants.ts'
 
 /** What a rule sees: the forward node, the gradients of its outputs, and an emitter for what it builds. */
 export class RuleContext {
@@ -67,6 +68,13 @@ export class RuleContext {
  * @returns one name an input; undefined where it was not wanted
  */
 export type Rule = (c: RuleContext) => (string | undefined)[]
+
+/**
+ * `name` where a condition holds, else 0: a product, for which onnxruntime takes a third of the time that its Where takes.
+ */
+export function masked(e: Emitter, name: string, condition: string): string {
+  return e.op('Mul', [name, e.op('Cast', [condition], { to: typeNumbers[e.type(name).type] })])
+}
 
 /** The shape of `name` as a value: a constant where known, with one -1 where a single dimension is not, else computed. */
 export function shapeOf(e: Emitter, name: string): string {

@@ -1,6 +1,6 @@
-import { throughNormalised } from '../gradients/normalization.ts'
-import { floatAttribute, intAttribute } from '../graph/attributes.ts'
+import { float, floatAttribute, intAttribute } from '../graph/attributes.ts'
 import { product } from '../graph/dims.ts'
+import type { Emitter } from '../graph/emitter.ts'
 import type { Lowering } from './index.ts'
 
 /**
@@ -15,17 +15,23 @@ export const lowerBatchNormalization: Lowering = ({ e, updates }, node) => {
   if (!training && !graph.parameters.has(scale) && !graph.parameters.has(bias)) return false
   const shape = e.shape(x)
   const axes = shape.map((_, i) => i).filter(i => i !== 1)
-  const wide = (name: string) => e.op('Reshape', [name, e.ints([1, -1, ...shape.slice(2).map(() => 1)])])
-  const over = (name: string) => e.op('ReduceMean', [name, e.ints(axes)], { keepdims: 1 })
 
-  const centre = over(x)
-  const centred = e.op('Sub', [x, centre])
-  const spread = over(e.op('Mul', [centred, centred]))
-  const epsilon = e.scalar(floatAttribute(node, 'epsilon', 1e-5))
-  const inverse = e.op('Reciprocal', [e.op('Sqrt', [e.op('Add', [spread, epsilon])])])
-  const value = e.op('Mul', [centred, inverse])
-  e.shortcuts.set(value, { inputs: [x], rule: g => [throughNormalised(e, g, { value, inverse }, axes)] })
-  e.op('Add', [e.op('Mul', [value, wide(scale)]), wide(bias)], {}, node.outputs[0])
+  // One pass of onnxruntime's own, which gives out the batch's statistics where nothing of the old ones is kept. It writes them over the old ones,
+  // so it is given two that nobody else reads, computed differently, lest they be taken for one.
+  const none = e.op('Mul', [scale, e.scalar(0)], {}, e.fresh('None'))
+  const still = e.op('Mul', [bias, e.scalar(0)], {}, e.fresh('None'))
+  const centre = e.fresh('Mean')
+  const spread = e.fresh('Variance')
+  const epsilon = floatAttribute(node, 'epsilon', 1e-5)
+  e.push({
+    op: 'BatchNormalization',
+    domain: '',
+    name: node.name,
+    inputs: [x, scale, bias, none, still],
+    outputs: [node.outputs[0], centre, spread],
+    attributes: { epsilon: float(epsilon), momentum: float(0), training_mode: 1 }
+  })
+  e.shortcuts.set(node.outputs[0], { inputs: [x, scale, bias], rule: g => backwards(e, g, { x, scale, centre, spread, epsilon }) })
 
   const momentum = floatAttribute(node, 'momentum', 0.9)
   const moved = (old: string, now: string, name?: string) => {
@@ -46,4 +52,39 @@ export const lowerBatchNormalization: Lowering = ({ e, updates }, node) => {
   const fewer = e.op('Max', [e.op('Sub', [count, e.scalar(1)]), e.scalar(1)])
   updates.set(variance, moved(variance, e.op('Mul', [spread, e.op('Div', [count, fewer])])))
   return true
+}
+
+interface Normalised {
+  x: string
+  scale: string
+  /** [channels], of the batch. */
+  centre: string
+  spread: string
+  epsilon: number
+}
+
+/**
+ * Gradients of x, scale and bias. With c = x − μ, σ⁻¹ and means over all but the channels:
+ * dx = γσ⁻¹·(g − mean g − c·σ⁻²·mean(g·c)), so a factor a channel on g and a line a channel through c, the latter in one pass by the operator's
+ * own form for fixed statistics; dγ = σ⁻¹·Σ g·c, dβ = Σ g (Ioffe & Szegedy 2015).
+ */
+function backwards(e: Emitter, g: string, { x, scale, centre, spread, epsilon }: Normalised): string[] {
+  const rank = e.shape(x).length
+  const axes = e.ints(Array.from({ length: rank }, (_, i) => i).filter(i => i !== 1))
+  const wide = (name: string) => e.op('Reshape', [name, e.ints([1, -1, ...new Array<number>(rank - 2).fill(1)])])
+  const inverse = e.op('Reciprocal', [e.op('Sqrt', [e.op('Add', [spread, e.scalar(epsilon)])])])
+  const centred = e.op('Sub', [x, wide(centre)])
+  const along = e.op('Mul', [g, centred])
+  const gain = e.op('Mul', [scale, inverse])
+  const mean = (name: string) => e.op('ReduceMean', [name, axes], { keepdims: 0 })
+  const slope = e.op('Neg', [e.op('Mul', [e.op('Mul', [gain, mean(along)]), e.op('Mul', [inverse, inverse])])])
+  const level = e.op('Neg', [e.op('Mul', [gain, mean(g)])])
+  const zeros = e.op('Mul', [centre, e.scalar(0)])
+  const ones = e.op('Add', [zeros, e.scalar(1)])
+  const line = e.op('BatchNormalization', [centred, slope, level, zeros, ones], { epsilon: float(0) })
+  return [
+    e.op('Add', [e.op('Mul', [g, wide(gain)]), line]),
+    e.op('Mul', [e.op('ReduceSum', [along, axes], { keepdims: 0 }), inverse]),
+    e.op('ReduceSum', [g, axes], { keepdims: 0 })
+  ]
 }

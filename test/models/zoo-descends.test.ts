@@ -37,7 +37,7 @@ t.test('a model of small pictures with every other kind of layer descends, too',
     .lrn('n2', { size: 3, region: 'within' })
     .layer('batchNorm', 'b1', { activation: 'relu6' })
     .layer('transpose', 't1', { order: [2, 3, 1] })
-    .layer('reshape', 'r1', { shape: [-1, 16] })
+    .layer('reshape', 'r1', { shape: [-1, 64] })
     .layerNorm('n3')
     .layer('gru', 'g1', { size: 6, direction: 'bidirectional' })
     .layer('lstm', 'l1', { size: 6, last: true })

@@ -39,6 +39,23 @@ function runs(x: Ref, scale: Ref, bias: Ref, length: number, epsilon: number): R
   return y
 }
 
+/** Mean and biased variance of each channel over all else. */
+function batchStatistics(x: Ref): [Ref, Ref] {
+  const channels = x.shape[1]
+  const area = size(x.shape.slice(2))
+  const each = x.data.length / channels
+  const sums = (of: (v: number, k: number) => number) => {
+    const result = ref([channels])
+    x.data.forEach((v, i) => {
+      const k = Math.floor(i / area) % channels
+      result.data[k] += of(v, k) / each
+    })
+    return result
+  }
+  const mean = sums(v => v)
+  return [mean, sums((v, k) => (v - mean.data[k]) ** 2)]
+}
+
 export const normalization: Record<string, Operator> = {
   LayerNormalization: layer,
   InstanceNormalization: c => {
@@ -50,9 +67,24 @@ export const normalization: Record<string, Operator> = {
     return [runs(x, scale, bias, size(x.shape.slice(1)) / c.int('num_groups', 1), c.float('epsilon', 1e-5))]
   },
   BatchNormalization: c => {
-    const [x, scale, bias, mean, variance] = c.x as Ref[]
+    const [x, scale, bias] = c.x as Ref[]
+    let [, , , mean, variance] = c.x as Ref[]
     const area = size(x.shape.slice(2))
     const epsilon = c.float('epsilon', 1e-5)
+    const given: Ref[] = []
+    if (c.int('training_mode', 0) !== 0) {
+      const momentum = c.float('momentum', 0.9)
+      const own = batchStatistics(x)
+      ;[mean, variance].forEach((old, i) => {
+        given.push(
+          ref(
+            old.shape,
+            old.data.map((v, k) => v * momentum + own[i].data[k] * (1 - momentum))
+          )
+        )
+      })
+      ;[mean, variance] = own
+    }
     return [
       ref(
         x.shape,
@@ -60,7 +92,8 @@ export const normalization: Record<string, Operator> = {
           const k = Math.floor(i / area) % x.shape[1]
           return ((v - mean.data[k]) / Math.sqrt(variance.data[k] + epsilon)) * scale.data[k] + bias.data[k]
         })
-      )
+      ),
+      ...given
     ]
   },
   LRN: c => {
