@@ -16,7 +16,7 @@ export interface Figure {
 
 /** Okabe and Ito's colours, which people with any common colour blindness tell apart; yellow is too pale for lines. */
 const COLOURS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000', '#999999']
-/** Lines differ in dashes too, so that colour is not all. */
+/** Lines differ in dashes too, so that colour is not all; one fewer than colours, so that no pair of both comes again soon. */
 const DASHES = [
   [1, 0],
   [6, 3],
@@ -24,8 +24,7 @@ const DASHES = [
   [8, 2, 2, 2],
   [4, 1],
   [10, 4],
-  [1, 3],
-  [12, 2]
+  [1, 3]
 ]
 const SHAPES = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'triangle-right', 'triangle-left']
 
