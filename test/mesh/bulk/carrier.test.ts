@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { Carrier } from '../../../mesh/bulk/carrier.ts'
 import { encodeFrame, FrameType } from '../../../mesh/bulk/frames.ts'
 import type { RingEvents, RingLink } from '../../../mesh/bulk/ring-link.ts'
 import { createShmLink, shmProblem } from '../../../native/index.ts'
+import { until } from './hosts.ts'
 
 const RING = 1 << 20
 
@@ -121,4 +125,39 @@ t.test('shared memory is opened only where it is what the other side named', { s
   theirs.close()
   t.throws(() => mine.publish(0), /closed/)
   t.end()
+})
+
+t.test('a thousand links that were given up leave no descriptor, no mapping and no name', { skip: shmProblem ?? false }, async t => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const descriptors = () => readdirSync('/proc/self/fd').length
+  const mappings = () =>
+    readFileSync('/proc/self/maps', 'utf8')
+      .split('\n')
+      .filter(line => line.includes('memfd:gradmesh ')).length
+  const before = descriptors()
+  const names = readdirSync('/dev/shm')
+  for (let i = 0; i < 1000; i++) {
+    const tokens = [randomBytes(16), randomBytes(16)] as const
+    const [one, other] = [createShmLink(65_536, tokens[0]), createShmLink(65_536, tokens[1])]
+    one.attach(process.pid, other.fd, 65_536, tokens[1], () => {})
+    other.attach(process.pid, one.fd, 65_536, tokens[0], () => {})
+    one.publish(64)
+    one.close()
+    other.close()
+    if (i % 100 === 99) {
+      collect()
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+  t.ok(descriptors() <= before, 'descriptors are given back at once')
+  await until(() => {
+    collect()
+    return mappings() === 0
+  })
+  t.equal(mappings(), 0, 'the memory goes with the last view of it')
+  t.same(
+    readdirSync('/dev/shm').filter(name => name.includes('gradmesh') && !names.includes(name)),
+    []
+  )
 })
