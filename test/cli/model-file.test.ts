@@ -1,10 +1,12 @@
-// What a user sees of a model's file that is no sound model: one line that names the file and the place, and exit code 2.
+// What a user sees of models' files: of one that is no sound model, one line that names the file and the place, and exit code 2.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import t, { type Test } from 'tap'
+import { jobSpec } from '../../cli/job-spec.ts'
 import { AttributeProtoSchema, type ModelProto, ModelProtoSchema, StringStringEntryProtoSchema } from '../../models/onnx/pb/onnx_pb.ts'
 import { network } from '../actors/training/model/network.ts'
+import { embedder, goodFiles, goodRun } from './fake-node.ts'
 import { TestWorld } from './world.ts'
 
 const sound = network()
@@ -115,4 +117,22 @@ t.test('a file that is not there, and a loss that does not exist', async t => {
   t.equal(await w.mesh('train', '--model', 'lenet', '--data', 'digits', '--loss', 'hinge'), 2)
   t.equal(w.stderr.lines.length, 2)
   t.match(w.stderr.lines, [/absent\.onnx cannot be read \(ENOENT\)/, /no loss is called 'hinge'; there are softmax-ce/])
+})
+
+t.test('a run goes on from its own copy of the model, whatever became of the file', async t => {
+  const w = new TestWorld()
+  t.teardown(() => w.close())
+  const { started, startEmbedded } = embedder(w.folder, { events: goodRun(), files: goodFiles })
+  w.startEmbedded = startEmbedded
+  const run = join(w.folder, 'run')
+  mkdirSync(join(run, 'checkpoints', '00000020'), { recursive: true })
+  mkdirSync(join(run, 'model'))
+  writeFileSync(join(run, 'checkpoints', '00000020', 'manifest.json'), '{}')
+  const spec = jobSpec({ model: join(w.folder, 'gone', 'my net.onnx'), data: 'digits', trainers: 1 }, w.folder)
+  writeFileSync(join(run, 'config.json'), JSON.stringify({ job: 'j', spec }))
+  t.equal(await w.mesh('train', '--resume', run), 2, 'without the copy there is no model')
+  t.match(w.stderr.lines, [/gone.my net\.onnx cannot be read/])
+  writeFileSync(join(run, 'model', 'my_net.onnx'), sound)
+  t.equal(await w.mesh('train', '--resume', run), 0, w.stderr.text)
+  t.equal(started[0]?.node.submitted[0]?.model, join(run, 'model', 'my_net.onnx'))
 })
