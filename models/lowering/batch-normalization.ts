@@ -17,9 +17,10 @@ export const lowerBatchNormalization: Lowering = ({ e, updates }, node) => {
   const axes = shape.map((_, i) => i).filter(i => i !== 1)
 
   // One pass of onnxruntime's own, which gives out the batch's statistics where nothing of the old ones is kept. It writes them over the old ones,
-  // so it is given two that nobody else reads, computed differently, lest they be taken for one.
-  const none = e.op('Mul', [scale, e.scalar(0)], {}, e.fresh('None'))
-  const still = e.op('Mul', [bias, e.scalar(0)], {}, e.fresh('None'))
+  // so it is given two vectors that nobody else reads, computed differently and not from constants, lest they be taken for one.
+  const vector = graph.constants.has(scale) ? e.op('ReduceMean', [x, e.ints(axes)], { keepdims: 0 }) : scale
+  const none = e.op('Mul', [vector, e.scalar(0)], {}, e.fresh('None'))
+  const still = e.op('Neg', [none], {}, e.fresh('None'))
   const centre = e.fresh('Mean')
   const spread = e.fresh('Variance')
   const epsilon = floatAttribute(node, 'epsilon', 1e-5)
