@@ -1,5 +1,5 @@
 // Caffe's large nets: time to read one and build its training graph, and a few steps of SGD on one batch of random images.
-// npm run bench -- caffe [googlenet|alexnet|FILE.prototxt] [--batch N] [--steps N] [--size SIDE] [--threads N]
+// npm run bench -- caffe [googlenet|alexnet|FILE.prototxt] [--batch N] [--steps N] [--size SIDE] [--threads N] [--rate R]
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
@@ -14,7 +14,8 @@ const { values, positionals } = parseArgs({
     batch: { type: 'string' },
     steps: { type: 'string', default: '5' },
     size: { type: 'string' },
-    threads: { type: 'string', default: '1' }
+    threads: { type: 'string', default: '1' },
+    rate: { type: 'string', default: '0.001' }
   }
 })
 const known: Record<string, { text: () => string; batch: number; size: number }> = {
@@ -74,7 +75,7 @@ for (let step = 1; step <= steps; step++) {
   await session.run(feeds, fetches)
   const denominator = scalars[outputs.denominator]![0]!
   const loss = scalars[outputs.lossSum]![0]! / denominator
-  optimizer.apply({ parameters, gradients, state: momentum, rate: 0.01, scale: 1 / denominator })
+  optimizer.apply({ parameters, gradients, state: momentum, rate: Number(values.rate), scale: 1 / denominator })
   const peak = (process.resourceUsage().maxRSS / 1024 ** 2).toFixed(2)
   console.log(`step ${step}: loss ${loss.toFixed(4)}, ${((performance.now() - begun) / 1000).toFixed(2)} s, peak ${peak} GiB`)
 }

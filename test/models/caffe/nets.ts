@@ -90,7 +90,7 @@ const drop = (blob: string, ratio: number) => layer(`drop/${blob}`, 'Dropout', b
 /** A net of AlexNet's form, as Caffe has it: for 3×227×227 and 1,000 classes. */
 export function alexnet(): string {
   return [
-    data('crop_size: 227'),
+    data('crop_size: 227 mean_value: 118'),
     conv('c1', 'data', 96, 11, 'stride: 4'),
     relu('c1'),
     norm('n1', 'c1'),
