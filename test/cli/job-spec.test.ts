@@ -89,3 +89,11 @@ t.test('a model and data must be named', async t => {
   t.throws(() => jobSpec({ data: 'digits' }, '/'), { ...wrong, message: /--model is missing/ })
   t.throws(() => jobSpec({ model: 'lenet' }, '/'), { ...wrong, message: /--data is missing/ })
 })
+
+t.test("a strategy's options go with it, and not with another", async t => {
+  const earlier = jobSpec({ ...base, strategy: 'local-sgd', strategyOption: { h: 4 } }, '/')
+  t.same(earlier.strategyOptions, { h: 4 })
+  t.same(jobSpec({ strategyOption: { 'average-optimizer': true } }, '/', earlier).strategyOptions, { h: 4, 'average-optimizer': true })
+  t.equal(jobSpec({ strategy: 'gossip' }, '/', earlier).strategyOptions, undefined)
+  t.same(jobSpec({ ...base, codec: 'int8', aggregate: 'median' }, '/').strategyOptions, { codec: 'int8', aggregate: 'median' })
+})

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { duration, fabrics, integer, label, multiaddr, number, oneOf, portRange } from '../../cli/parse.ts'
+import { duration, fabrics, integer, label, multiaddr, number, oneOf, option, portRange } from '../../cli/parse.ts'
 
 const wrong = { name: 'InvalidParametersError', exitCode: 2 }
 
@@ -39,4 +39,11 @@ t.test('choices, times, labels, ports and addresses', async t => {
   for (const text of ['0-1', '5-4', '1-70000', 'x']) t.throws(() => portRange('--bulk-ports', text), wrong)
   t.equal(multiaddr('--peer', '/ip4/192.0.2.1/tcp/4001'), '/ip4/192.0.2.1/tcp/4001')
   for (const text of ['192.0.2.1:4001', '/', '/ip4', '/ip4/1.2.3.4/tcp/1\n']) t.throws(() => multiaddr('--peer', text), wrong)
+})
+
+t.test('options of a strategy are numbers, truth values or text', async t => {
+  t.same(option('--strategy-option', 'h=8'), { h: 8 })
+  t.same(option('--strategy-option', 'average-optimizer=true', { h: 8 }), { h: 8, 'average-optimizer': true })
+  t.same(option('--strategy-option', 'codec=top-k:0.01'), { codec: 'top-k:0.01' })
+  for (const wrong of ['h', '=8', 'H=8', 'h=']) t.throws(() => option('--strategy-option', wrong), { name: 'InvalidParametersError' })
 })

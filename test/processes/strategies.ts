@@ -6,7 +6,7 @@ export const sweep: { strategy: string; options?: Record<string, string | number
   { strategy: 'local-sgd' },
   { strategy: 'bmuf', options: { h: 4, 'block-momentum': 0.3 } },
   { strategy: 'slowmo', options: { h: 4, beta: 0.4 } },
-  { strategy: 'diloco', options: { h: 10 } },
+  { strategy: 'diloco', options: { h: 10 }, lr: 0.003 },
   { strategy: 'gosgd' },
   { strategy: 'sgp' },
   { strategy: 'osgp' },
@@ -14,8 +14,8 @@ export const sweep: { strategy: string; options?: Record<string, string | number
   { strategy: 'd-psgd' },
   { strategy: 'moshpit' },
   { strategy: 'noloco', options: { h: 5 } },
-  { strategy: 'softsync', options: { momentum: 0.5 } },
-  { strategy: 'downpour', lr: 0.01 },
+  { strategy: 'softsync', options: { momentum: 0.5 }, lr: 0.02 },
+  { strategy: 'downpour' },
   { strategy: 'fasgd', lr: 0.005, accuracy: 0.5 },
   { strategy: 'dc-asgd' },
   { strategy: 'ssp' },
@@ -27,7 +27,7 @@ export const sweep: { strategy: string; options?: Record<string, string | number
  * Trains with a strategy on three nodes over the loopback interface; one is killed and another joins in the middle. The job is stopped
  * once the newcomer trains and the model scores well enough, and every epoch that ended until then has committed all samples.
  */
-export async function killAndJoin(t: Test, { strategy, options, lr = 0.02, accuracy = 0.6 }: (typeof sweep)[number]) {
+export async function killAndJoin(t: Test, { strategy, options, lr = 0.005, accuracy = 0.6 }: (typeof sweep)[number]) {
   const cluster = await Cluster.create(t)
   const a = await cluster.join('a')
   await Promise.all([cluster.join('b'), cluster.join('c')])
