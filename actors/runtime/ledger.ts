@@ -15,7 +15,7 @@ export interface LedgerInit {
   /** Bytes that actors may set aside together. @default what is free when the ledger is made */
   memory?: number
   /** What is free has changed. */
-  onChange?(): void
+  onChange?(): unknown
 }
 
 /** Who holds what of one node: each device has one holder at most. Admits or refuses, and no view of others overrules it. */

@@ -41,7 +41,6 @@ import {
   WATCH
 } from './wire.ts'
 
-const NO_DEADLINE = 30_000
 const SETTLE = 300
 
 /** The actors of one node, and the way to all others. */
@@ -67,7 +66,8 @@ export class Runtime {
     const life = randomBytes(6).toString('base64url')
     this.ledger = new Ledger({
       devices: () => mesh.capabilities(mesh.peer)?.devices ?? [],
-      ...(init.memory === undefined ? {} : { memory: init.memory })
+      ...(init.memory === undefined ? {} : { memory: init.memory }),
+      onChange: () => this.#closed || mesh.publishCapabilities({ free: this.ledger.free() })
     })
     this.#places = new Places({ mesh, kind: actor => this.#kind(actor), ownerOf: name => this.#fenced.ownerOf(name) })
     this.#router = new Router({
@@ -229,7 +229,7 @@ export class Runtime {
     this.#offs.push(
       on(
         mesh.handle(ACTOR_PROTOCOL, (request, { from, signal, deadline }) =>
-          this.#answer(decodeCall(request, from, signal, deadline ?? NO_DEADLINE))
+          this.#answer(decodeCall(request, from, signal, deadline ?? 30_000))
         )
       ),
       on(

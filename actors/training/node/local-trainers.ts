@@ -1,6 +1,6 @@
-import { NotFoundError, OverloadedError } from '../../../common/index.ts'
+import { NotFoundError } from '../../../common/index.ts'
 import type { Mesh } from '../../../mesh/index.ts'
-import type { Runtime } from '../../runtime/index.ts'
+import type { Lease, Runtime } from '../../runtime/index.ts'
 import { Job } from '../actors.ts'
 import { slotName } from '../job/job-core.ts'
 import { jobRecord, type VoterReport } from '../job/records.ts'
@@ -22,11 +22,11 @@ export interface LocalTrainersInit {
   bulkListen(): string[]
 }
 
-/** The trainer processes of this node, and the ledger of its devices: one trainer a device, never two. */
+/** The trainer processes of this node. The node's ledger gives each a device of its own, which no actor has either. */
 export class LocalTrainers {
   readonly #init: LocalTrainersInit
-  /** Which job holds a device, by the device's id. */
-  readonly #ledger = new Map<string, string>()
+  /** By the device's id. */
+  readonly #leases = new Map<string, Lease>()
   #closed = false
 
   constructor(init: LocalTrainersInit) {
@@ -40,8 +40,7 @@ export class LocalTrainers {
 
   /** Devices of this node that no trainer holds. */
   freeDevices(): string[] {
-    const own = this.#init.mesh.capabilities(this.#init.mesh.peer)?.devices ?? []
-    return own.map(d => d.id).filter(id => !this.#ledger.has(id))
+    return this.#init.runtime.ledger.free()
   }
 
   /**
@@ -55,10 +54,7 @@ export class LocalTrainers {
     if (job.trainers.has(slot)) return
     const found = mesh.capabilities(mesh.peer)?.devices.find(d => d.id === device)
     if (found === undefined || slotName({ node: mesh.peer, device }) !== slot) throw new NotFoundError(`this node has no device ${device}`)
-    const holder = this.#ledger.get(device)
-    if (holder !== undefined) throw new OverloadedError(`device ${device} is held by job ${holder}`)
-    this.#ledger.set(device, id)
-    this.#publishFree()
+    this.#leases.set(device, runtime.ledger.lease(device, `job ${id}`))
     try {
       await files.fetchModel(job)
       const resume = await files.resumePaths(job)
@@ -85,8 +81,7 @@ export class LocalTrainers {
       )
       job.trainers.set(slot, { slot, device, trainer: undefined, host })
     } catch (error) {
-      this.#ledger.delete(device)
-      this.#publishFree()
+      this.#release(device)
       throw error
     }
   }
@@ -97,8 +92,7 @@ export class LocalTrainers {
     if (local === undefined) return
     job.trainers.delete(slot)
     await this.#init.runtime.stop(Trainer, `${job.record.job}/${slot}`)
-    this.#ledger.delete(local.device)
-    this.#publishFree()
+    this.#release(local.device)
   }
 
   /** Makes the job's trainers stand still in every generation below this one, and says how far they came. */
@@ -132,7 +126,8 @@ export class LocalTrainers {
     void this.dismiss(job, slot).then(() => actor.call('unfit', { slot, reason }).catch(() => {}))
   }
 
-  #publishFree(): void {
-    if (!this.#closed) this.#init.mesh.publishCapabilities({ free: this.freeDevices() })
+  #release(device: string): void {
+    this.#leases.get(device)?.release()
+    this.#leases.delete(device)
   }
 }
