@@ -51,9 +51,17 @@ try {
       Float32Array.from({ length: sized(inputs.data.shape) }, () => (text ? pick() : rng.float())),
       [batch, ...inputs.data.shape]
     ),
-    [inputs.labels.name]: new Tensor('int32', Int32Array.from({ length: sized(inputs.labels.shape) }, pick), [batch, ...inputs.labels.shape])
+    [inputs.labels.name]: new Tensor('int32', Int32Array.from({ length: sized(inputs.labels.shape) }, pick), [
+      batch,
+      ...inputs.labels.shape
+    ])
   }
-  if (inputs.samples !== undefined) feeds[inputs.samples.name] = new Tensor('int32', Int32Array.from({ length: batch }, (_, i) => i), [batch])
+  if (inputs.samples !== undefined)
+    feeds[inputs.samples.name] = new Tensor(
+      'int32',
+      Int32Array.from({ length: batch }, (_, i) => i),
+      [batch]
+    )
   for (const p of layout.parameters) feeds[p.name] = new Tensor('float32', arena.subarray(p.offset, p.offset + p.size), p.shape)
   for (const p of state.parameters) feeds[p.name] = new Tensor('float32', statistics.subarray(p.offset, p.offset + p.size), p.shape)
   for (let i = 0; i < Number(values.steps); i++) await session.run(feeds)
