@@ -183,7 +183,7 @@ export function jsonLines(output: string): any[] {
   return output
     .split('\n')
     .slice(0, -1)
-    .filter(line => line.startsWith('{"type"'))
+    .filter(line => line.startsWith('{'))
     .map(line => JSON.parse(line))
 }
 
