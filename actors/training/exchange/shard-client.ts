@@ -1,6 +1,6 @@
 import { type ShardMessage, tellShard } from './shard-messages.ts'
 import { request } from './shard-owner.ts'
-import { copyOf, ownerOf, part, piecesOf, type Request, type ShardsState, transferOf } from './shard-state.ts'
+import { copyOf, ownerOf, part, type Request, type ShardsState, transferOf } from './shard-state.ts'
 import type { StrategyEffect } from './strategy.ts'
 
 /** What is unanswered is looked at again after this long, ms. */
@@ -17,7 +17,7 @@ export function ask(state: ShardsState, kind: Request['kind'], effects: Strategy
       state.requests = []
       return
     }
-    const fresh = { sending: false, landed: false, clock: undefined, done: false, broken: false, lost: false, pieces: [], reply: '' }
+    const fresh = { sending: new Set<string>(), landed: false, clock: undefined, done: false, broken: false, lost: false, pieces: [], reply: '' }
     state.requests.push({ kind, shard, owner, attempt: 0, ...fresh })
   }
   for (const r of state.requests) begin(state, r, effects)
@@ -42,7 +42,7 @@ function begin(state: ShardsState, r: Request, effects: StrategyEffect[]): void 
   if (r.kind !== 'push') effects.push({ type: 'receive', id: reply, from: r.owner, into: part(state, r.shard, 'landing') })
   tellShard(r.owner, message, effects)
   if (r.kind === 'fetch' || r.done) return
-  r.sending = true
+  r.sending = new Set(pieces)
   for (const [i, id] of pieces.entries()) effects.push({ type: 'send', id, to: r.owner, range: part(state, r.shard, 'outgoing', 0, i) })
 }
 
@@ -76,11 +76,10 @@ function again(state: ShardsState, r: Request, owner: string, effects: StrategyE
 }
 
 function forget(state: ShardsState, r: Request, effects: StrategyEffect[]): void {
-  const { pieces, reply } = r
   if (r.owner === state.self) return
-  if (r.kind !== 'push' && !r.landed) effects.push({ type: 'cancel', id: reply })
-  if (r.sending) for (const id of pieces) effects.push({ type: 'cancel', id })
-  r.sending = false
+  if (r.kind !== 'push' && !r.landed) effects.push({ type: 'cancel', id: r.reply })
+  for (const id of r.sending) effects.push({ type: 'cancel', id })
+  r.sending.clear()
 }
 
 export function moved(state: ShardsState, from: string, { shard, seq, attempt }: ShardMessage, effects: StrategyEffect[]): void {
@@ -102,8 +101,8 @@ export function landedReply(state: ShardsState, id: string): boolean {
 }
 
 export function sentRequest(state: ShardsState, id: string): void {
-  const last = piecesOf(state) - 1
-  for (const r of state.requests) if (r.pieces[last] === id) Object.assign(r, { sending: false, done: true })
+  // Pieces may arrive in any order: it is done with the last of them.
+  for (const r of state.requests) if (r.sending.delete(id) && r.sending.size === 0) r.done = true
 }
 
 /** A transfer broke: asked again when the timer fires, so that a broken channel is not tried in a loop. */

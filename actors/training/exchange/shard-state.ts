@@ -73,8 +73,8 @@ export interface Request {
   shard: number
   owner: string
   attempt: number
-  /** The gradient is on its way. */
-  sending: boolean
+  /** Pieces of the gradient that are on their way. */
+  sending: Set<string>
   landed: boolean
   clock: number | undefined
   /** The owner has the gradient. */
