@@ -17,7 +17,16 @@ export function ask(state: ShardsState, kind: Request['kind'], effects: Strategy
       state.requests = []
       return
     }
-    const fresh = { sending: new Set<string>(), landed: false, clock: undefined, done: false, broken: false, lost: false, pieces: [], reply: '' }
+    const fresh = {
+      sending: new Set<string>(),
+      landed: false,
+      clock: undefined,
+      done: false,
+      broken: false,
+      lost: false,
+      pieces: [],
+      reply: ''
+    }
     state.requests.push({ kind, shard, owner, attempt: 0, ...fresh })
   }
   for (const r of state.requests) begin(state, r, effects)
