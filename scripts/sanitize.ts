@@ -1,12 +1,14 @@
 // `npm run test:asan`, `npm run test:tsan`: builds each part's driver (test/native/drivers) with the part's own sources under a sanitizer,
-// and runs it. ASan comes with UBSan and the leak check.
+// and runs it. ASan comes with UBSan and the leak check. `-- --part core` runs one part alone.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { root, sourcesOf } from '../native/artifact.mjs'
 import { findCompiler, flagsOf, parts } from '../native/build.mjs'
 
-const kind = process.argv[2]
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { part: { type: 'string' } } })
+const [kind, ...args] = positionals
 const sanitizers = { asan: '-fsanitize=address,undefined', tsan: '-fsanitize=thread' }[kind as string]
 const compiler = findCompiler()
 if (sanitizers === undefined || compiler === undefined) {
@@ -19,6 +21,7 @@ const folder = join(root, 'build', kind as string)
 mkdirSync(folder, { recursive: true })
 for (const name of readdirSync(drivers).sort()) {
   const part = basename(name, '.cc')
+  if (values.part !== undefined && values.part !== part) continue
   const { flags, needs } = parts[part] ?? { flags: [], needs: () => undefined }
   const problem = needs()
   if (problem !== undefined) {
@@ -36,7 +39,7 @@ for (const name of readdirSync(drivers).sort()) {
   const program = join(folder, part)
   run(compiler.command, [...objects, sanitizers, '-pthread', ...flags.filter(flag => flag.startsWith('-l')), '-o', program])
   console.log(`${kind}: ${part}`)
-  run(program, process.argv.slice(3))
+  run(program, args)
 }
 
 function run(command: string, args: string[]): void {
